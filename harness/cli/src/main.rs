@@ -1,0 +1,2 @@
+//! The rehearse binary.
+fn main() {}
