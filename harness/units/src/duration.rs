@@ -121,7 +121,8 @@ impl FromStr for Duration {
             let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
                 return Err(wrong(&format!("unknown unit `{unit}`; the units are ms, s, m, h and d")));
             };
-            let part = nanoseconds(number, *nanos).ok_or_else(|| wrong("the number is malformed or too large"))?;
+            let part =
+                nanoseconds(number, *nanos).ok_or_else(|| wrong("the number is malformed or too large"))?;
             total = total.checked_add(part).ok_or_else(|| wrong("it is too long"))?;
             rest = next;
         }

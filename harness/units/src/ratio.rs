@@ -35,7 +35,9 @@ impl FromStr for Ratio {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let Some(number) = text.strip_suffix('%') else {
-            return Err(ParseError(format!("`{text}` is not a percentage: write it with its sign, as {text}%")));
+            return Err(ParseError(format!(
+                "`{text}` is not a percentage: write it with its sign, as {text}%"
+            )));
         };
         let percent: f64 = plain_number(number)
             .ok_or_else(|| ParseError(format!("`{text}` is not a percentage: `{number}` is not a number")))?;
@@ -93,19 +95,23 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let Some((number, unit)) = text.split_once('/') else {
-            return Err(ParseError(format!("`{text}` is not a rate: say how often, as {text}/s or {text}/m")));
+            return Err(ParseError(format!(
+                "`{text}` is not a rate: say how often, as {text}/s or {text}/m"
+            )));
         };
         let seconds = match unit.trim() {
             "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
             other => {
-                return Err(ParseError(format!("`{text}` is not a rate: unknown unit `{other}`; write /s, /m or /h")));
+                return Err(ParseError(format!(
+                    "`{text}` is not a rate: unknown unit `{other}`; write /s, /m or /h"
+                )));
             }
         };
-        plain_number(number)
-            .and_then(|value| Self::new(value / seconds))
-            .ok_or_else(|| ParseError(format!("`{text}` is not a rate: `{number}` is not a number of events")))
+        plain_number(number).and_then(|value| Self::new(value / seconds)).ok_or_else(|| {
+            ParseError(format!("`{text}` is not a rate: `{number}` is not a number of events"))
+        })
     }
 }
 
