@@ -1,0 +1,42 @@
+# What CI runs, and what one runs while working. Bare `just` lists the recipes.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+[private]
+default:
+    @just --list --unsorted
+
+# run a scenario by name: just scenario bad-model --seeds 20
+scenario NAME *ARGS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mapfile -t found < <(find scenarios -name '{{NAME}}.yaml' | sort)
+    if [ "${#found[@]}" -ne 1 ]; then
+        echo "{{NAME}}.yaml was found ${#found[@]} times in scenarios/; the names there are:" >&2
+        find scenarios -name '*.yaml' -printf '  %f\n' | sed 's/\.yaml$//' | sort >&2
+        exit 2
+    fi
+    cargo run --release -- run "${found[0]}" {{ARGS}}
+
+# all tests that need nothing but Rust
+test:
+    cargo test --workspace
+
+# format, clippy, documentation, bans and licences
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+    cargo deny check bans licenses sources
+
+# measure every benchmark and print its figures
+bench:
+    cargo bench --workspace --bench '*' -- --quiet
+
+# compare with Prometheus, expr and kustomize themselves; needs Go and kustomize
+oracle:
+    cargo test -p promql -p conditions -p manifests --features oracle
+
+# everything that must hold before a merge
+ci:
+    .ci/run
