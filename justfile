@@ -10,13 +10,13 @@ default:
 scenario NAME *ARGS:
     #!/usr/bin/env bash
     set -euo pipefail
-    mapfile -t found < <(find scenarios -name '{{NAME}}.yaml' | sort)
+    mapfile -t found < <(find scenarios -name '{{ NAME }}.yaml' | sort)
     if [ "${#found[@]}" -ne 1 ]; then
-        echo "{{NAME}}.yaml was found ${#found[@]} times in scenarios/; the names there are:" >&2
-        find scenarios -name '*.yaml' -printf '  %f\n' | sed 's/\.yaml$//' | sort >&2
+        echo "{{ NAME }}.yaml was found ${#found[@]} times in scenarios/; the names there are:" >&2
+        find scenarios -name '*.yaml' | sed 's|.*/|  |; s|[.]yaml$||' | sort >&2
         exit 2
     fi
-    cargo run --release -- run "${found[0]}" {{ARGS}}
+    cargo run --release -- run "${found[0]}" {{ ARGS }}
 
 # all tests that need nothing but Rust
 test:
