@@ -1,0 +1,347 @@
+use std::ops::AddAssign;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use units::{Duration, Ratio};
+
+use crate::random::binomial;
+use crate::{Buckets, Draws, Effective};
+
+/// A cell is a bucket, or a part of one where the threshold for "slow" cuts it.
+const MAX_CELLS: usize = Buckets::MAX_BOUNDS + 2;
+
+/// Up to this many requests, a draw for each is quicker than a binomial for each cell.
+const ONE_BY_ONE: f64 = 300.0;
+
+/// Expected counts saturate here: the counts stay whole numbers in an `f64`.
+const MAX_REQUESTS: f64 = 1e15;
+
+/// What became of a number of requests. Counts are whole numbers where they were drawn, and have
+/// fractions where they are expected values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// All finished requests.
+    pub requests: f64,
+    /// Requests answered with an error.
+    pub errors: f64,
+    /// Requests without an error that took longer than the threshold; zero where there is none.
+    pub slow: f64,
+    /// Requests without an error whose stream was cut short.
+    pub truncated: f64,
+    /// Requests without an error whose answer was wrong.
+    pub wrong: f64,
+    /// Requests with at least one of these: error, slow, truncated, wrong.
+    pub hurt: f64,
+    /// The sum of all durations in seconds, errors included: each request counts with the mean of its
+    /// bucket.
+    pub duration_sum: f64,
+    /// The requests, errors included, by the bucket of their duration; the last is `+Inf`. Their sum is
+    /// `requests`, up to rounding where they are expected values.
+    pub buckets: Vec<f64>,
+}
+
+impl Batch {
+    /// No requests yet, for a histogram with these buckets.
+    pub fn empty(buckets: &Buckets) -> Self {
+        Self::with_buckets(buckets.count())
+    }
+
+    fn with_buckets(count: usize) -> Self {
+        Self {
+            requests: 0.0,
+            errors: 0.0,
+            slow: 0.0,
+            truncated: 0.0,
+            wrong: 0.0,
+            hurt: 0.0,
+            duration_sum: 0.0,
+            buckets: vec![0.0; count],
+        }
+    }
+
+    /// The counts as Prometheus exposes them: for each `le`, all requests up to it; the last is `+Inf`.
+    pub fn cumulative(&self) -> impl Iterator<Item = f64> {
+        self.buckets.iter().scan(0.0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        })
+    }
+}
+
+/// Panics where the two have different numbers of buckets.
+impl AddAssign<&Self> for Batch {
+    fn add_assign(&mut self, other: &Self) {
+        assert_eq!(self.buckets.len(), other.buckets.len(), "batches of different histograms");
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.slow += other.slow;
+        self.truncated += other.truncated;
+        self.wrong += other.wrong;
+        self.hurt += other.hurt;
+        self.duration_sum += other.duration_sum;
+        for (mine, others) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += others;
+        }
+    }
+}
+
+/// Samples one behaviour: the tables that need logarithms are computed once, so keep it as long as the
+/// behaviour lasts.
+///
+/// A request fails, is truncated, is wrong and takes long independently of each other. Errors take as
+/// long as other answers and count in the histogram, as every finished request does.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    effective: Effective,
+    cells: Vec<Cell>,
+    /// The first cell that is slow; the number of cells where nothing is.
+    slow_from: usize,
+    buckets: usize,
+    /// For each first byte of a 32-bit number, the first cell that such a number can fall in.
+    guide: [u8; 256],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    /// The bucket that it is, or is part of.
+    bucket: usize,
+    /// The probability of a duration in this cell.
+    probability: f64,
+    /// The probability of this cell among this and the ones after it.
+    among_rest: f64,
+    /// A uniform 32-bit number below this, and not in an earlier cell, falls in this one.
+    upper: u64,
+    /// The mean duration in it, in seconds.
+    mean: f64,
+}
+
+impl Sampler {
+    /// A sampler of this behaviour for a histogram with these buckets. Requests that take longer than
+    /// `slow_threshold` are slow; it need not be a bucket's bound.
+    pub fn new(effective: Effective, buckets: &Buckets, slow_threshold: Option<Duration>) -> Self {
+        let threshold = slow_threshold.map(Duration::as_secs_f64);
+        let mut edges = buckets.bounds().to_vec();
+        edges.extend(threshold.filter(|threshold| !buckets.has_bound(*threshold)));
+        edges.sort_by(f64::total_cmp);
+
+        let cells = cells(&effective, buckets, &edges);
+        let slow_from =
+            threshold.map_or(cells.len(), |threshold| edges.partition_point(|e| *e < threshold) + 1);
+        let guide = std::array::from_fn(|byte| {
+            let lowest = (byte as u64) << 24;
+            cells.partition_point(|cell| cell.upper <= lowest) as u8
+        });
+        Self { effective, cells, slow_from, buckets: buckets.count(), guide }
+    }
+
+    /// The behaviour that it samples.
+    pub const fn effective(&self) -> &Effective {
+        &self.effective
+    }
+
+    /// What becomes of the requests of a span in which `expected` requests are expected.
+    pub fn sample(&self, expected: f64, draws: &mut Draws) -> Batch {
+        let mut batch = Batch::with_buckets(self.buckets);
+        self.sample_into(expected, draws, &mut batch);
+        batch
+    }
+
+    /// As [`Sampler::sample`], but adds to `batch`, as the pod's counters do. Panics where `batch` has
+    /// another number of buckets. `expected` counts as zero where it is not above zero, and saturates at
+    /// 10¹⁵.
+    pub fn sample_into(&self, expected: f64, draws: &mut Draws, batch: &mut Batch) {
+        assert_eq!(batch.buckets.len(), self.buckets, "a batch of another histogram");
+        let expected = if expected > 0.0 { expected.min(MAX_REQUESTS) } else { 0.0 };
+        let requests = draws.requests(expected);
+        let mut counts = [0.0; MAX_CELLS];
+        self.count_durations(requests, draws, &mut counts);
+
+        let mut took_long = 0.0;
+        for (index, (cell, count)) in self.cells.iter().zip(counts).enumerate() {
+            batch.buckets[cell.bucket] += count;
+            batch.duration_sum += count * cell.mean;
+            if index >= self.slow_from {
+                took_long += count;
+            }
+        }
+        batch.requests += requests;
+        self.count_outcomes(requests - took_long, took_long, draws, batch);
+    }
+
+    /// Distributes the requests over the cells, by their durations.
+    fn count_durations(&self, requests: f64, draws: &mut Draws, counts: &mut [f64; MAX_CELLS]) {
+        match draws.durations() {
+            None => {
+                for (count, cell) in counts.iter_mut().zip(&self.cells) {
+                    *count = requests * cell.probability;
+                }
+            }
+            Some(rng) if requests <= ONE_BY_ONE => {
+                for _ in 0..requests as u32 {
+                    counts[self.cell_of(rng.next_u32())] += 1.0;
+                }
+            }
+            Some(rng) => self.count_by_cell(requests, rng, counts),
+        }
+    }
+
+    /// A multinomial draw as successive binomials: each cell takes its share of what is left.
+    fn count_by_cell(&self, requests: f64, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
+        let mut left = requests;
+        for (count, cell) in counts.iter_mut().zip(&self.cells) {
+            *count = binomial(left, cell.among_rest, rng);
+            left -= *count;
+        }
+    }
+
+    /// The cell in which a uniform number falls: rising with it, so that the same number gives a slower
+    /// profile a slower answer.
+    fn cell_of(&self, uniform: u32) -> usize {
+        let mut index = usize::from(self.guide[(uniform >> 24) as usize]);
+        while u64::from(uniform) >= self.cells[index].upper {
+            index += 1;
+        }
+        index
+    }
+
+    /// Decides which of the requests fail, are truncated or are wrong, given how many were in time and
+    /// how many took longer than the threshold.
+    fn count_outcomes(&self, in_time: f64, took_long: f64, draws: &mut Draws, batch: &mut Batch) {
+        let Effective { errors, wrong, truncated, .. } = self.effective;
+        let mut share = |count: f64, ratio: Ratio| draws.outcomes(count, ratio.as_f64());
+
+        let failed_in_time = share(in_time, errors);
+        let failed_late = share(took_long, errors);
+        let good = in_time - failed_in_time;
+        let slow = took_long - failed_late;
+        let truncated_good = share(good, truncated);
+        let truncated_slow = share(slow, truncated);
+        let wrong_and_truncated = share(truncated_good, wrong);
+        let wrong_only = share(good - truncated_good, wrong);
+        let wrong_slow = share(slow, wrong);
+
+        let failed = failed_in_time + failed_late;
+        batch.errors += failed;
+        batch.slow += slow;
+        batch.truncated += truncated_good + truncated_slow;
+        batch.wrong += wrong_and_truncated + wrong_only + wrong_slow;
+        batch.hurt += failed + slow + truncated_good + wrong_only;
+    }
+}
+
+/// The cells between these ascending edges, and the one above the last.
+fn cells(effective: &Effective, buckets: &Buckets, edges: &[f64]) -> Vec<Cell> {
+    let latency = effective.latency;
+    let lower = std::iter::once(0.0).chain(edges.iter().copied());
+    let upper = edges.iter().copied().chain(std::iter::once(f64::INFINITY));
+    lower
+        .zip(upper)
+        .map(|(from, to)| {
+            let probability = latency.between(from, to);
+            let rest = latency.slower_than(from);
+            Cell {
+                bucket: if from > 0.0 { buckets.bounds().partition_point(|bound| *bound <= from) } else { 0 },
+                probability,
+                among_rest: if to.is_infinite() { 1.0 } else { (probability / rest).min(1.0) },
+                upper: if to.is_infinite() {
+                    1 << 32
+                } else {
+                    (latency.cdf(to) * (1_u64 << 32) as f64) as u64
+                },
+                mean: latency.mean_between(from, to),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use units::Time;
+
+    use super::*;
+    use crate::{Arrivals, Latency, Moment, Profile};
+
+    const RUNS: u32 = 20_000;
+
+    fn sampler(p50_ms: u64, p99_ms: u64, errors: f64) -> Sampler {
+        let latency = Latency::new(Duration::from_millis(p50_ms), Duration::from_millis(p99_ms)).unwrap();
+        let profile = Profile { errors: Ratio::new(errors).unwrap(), ..Profile::new(latency) };
+        let moment = Moment { age: Duration::from_mins(5), now: Time::from_secs(300), pod: 0 };
+        Sampler::new(profile.at(moment), &Buckets::default(), Some(Duration::from_millis(500)))
+    }
+
+    /// How often `passes` holds in [`RUNS`] draws.
+    fn frequency(mut passes: impl FnMut(&mut Draws) -> bool) -> f64 {
+        let mut draws = Draws::new(Arrivals::Drawn, 12, "gate");
+        f64::from((0..RUNS).map(|_| u32::from(passes(&mut draws))).sum::<u32>()) / f64::from(RUNS)
+    }
+
+    /// Fails where a true `chance` would show such a frequency less than once in 15,000 tests (four
+    /// standard errors), allowing for the chance being printed with three digits.
+    fn assert_chance(seen: f64, chance: f64, what: &str) {
+        let allowed = 4.0 * (chance * (1.0 - chance) / f64::from(RUNS)).sqrt() + 0.000_6;
+        assert!((seen - chance).abs() <= allowed, "{what}: {seen} instead of {chance}");
+    }
+
+    /// The chance of at most `most` of `n` by the binomial law itself, term by term.
+    fn at_most(most: u32, n: f64, p: f64) -> f64 {
+        let mut term = libm::exp(n * libm::log1p(-p));
+        let mut sum = term;
+        for k in 1..=most {
+            term *= (n - f64::from(k) + 1.0) / f64::from(k) * p / (1.0 - p);
+            sum += term;
+        }
+        sum
+    }
+
+    #[test]
+    fn an_error_gate_passes_as_often_as_the_binomial_law_says() {
+        // Requests in the window, most errors that `errors / requests < 0.01` lets pass, true share of
+        // errors, published chance of passing.
+        let table = [
+            (50.0, 0, 0.001, 0.951),
+            (50.0, 0, 0.02, 0.364),
+            (150.0, 1, 0.01, 0.557),
+            (600.0, 5, 0.005, 0.917),
+            (600.0, 5, 0.02, 0.020),
+            (1_500.0, 14, 0.01, 0.465),
+            (6_000.0, 59, 0.012, 0.066),
+            (15_000.0, 149, 0.008, 0.996),
+        ];
+        for (n, most, p, published) in table {
+            assert!((at_most(most, n, p) - published).abs() < 0.000_6, "{n} requests at {p}");
+            let sampler = sampler(180, 350, p);
+            let seen = frequency(|draws| {
+                let mut batch = Batch::empty(&Buckets::default());
+                sampler.count_outcomes(n, 0.0, draws, &mut batch);
+                batch.errors / n < 0.01
+            });
+            assert_chance(seen, published, &format!("{n} requests at {p}"));
+        }
+    }
+
+    #[test]
+    fn a_latency_gate_passes_as_often_as_the_binomial_law_says() {
+        // Requests in the window, p50 and p99 in ms, published chance that p99 < 0.5 s holds.
+        let table = [
+            (60.0, 180, 350, 0.990),
+            (60.0, 250, 550, 0.290),
+            (150.0, 200, 450, 0.864),
+            (150.0, 220, 480, 0.707),
+            (600.0, 250, 510, 0.285),
+            (600.0, 250, 550, 0.017),
+            (1_500.0, 220, 480, 0.871),
+            (6_000.0, 250, 510, 0.080),
+        ];
+        for (n, p50, p99, published) in table {
+            let sampler = sampler(p50, p99, 0.0);
+            let seen = frequency(|draws| {
+                let mut counts = [0.0; MAX_CELLS];
+                sampler.count_durations(n, draws, &mut counts);
+                let in_time: f64 = counts[..sampler.slow_from].iter().sum();
+                in_time > 0.99 * n
+            });
+            assert_chance(seen, published, &format!("{n} requests at {p50}/{p99}"));
+        }
+    }
+}
