@@ -1,1 +1,29 @@
-//! The simulator crate.
+//! The `sim` engine: a deterministic model of Git, Argo CD, Kubernetes, Argo Rollouts, Prometheus and
+//! the traffic, fed with the user's own manifests.
+//!
+//! [`simulate`] runs a scenario to its end and returns its timeline. Inside there is one [`World`]:
+//! a [`kernel`] that holds the clock and the queue, an [`api`] server with typed objects and watches,
+//! a [`git`] host, and one module a component whose controllers are woken by watches and timers.
+//! The World offers time, randomness, objects and scheduling; controllers borrow it.
+//!
+//! Invariants: no wall clock, no entropy, no iteration over hash maps. The same scenario, options and
+//! version give the same timeline, to the byte.
+
+pub mod analysis;
+pub mod api;
+pub mod argocd;
+pub mod git;
+pub mod kernel;
+pub mod kubernetes;
+pub mod prometheus;
+pub mod rollouts;
+pub mod traffic;
+
+mod actions;
+mod observe;
+mod run;
+mod watch;
+mod world;
+
+pub use run::{Input, Options, simulate};
+pub use world::{Task, World};

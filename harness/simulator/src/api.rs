@@ -1,0 +1,390 @@
+//! The API server: objects with identity, generation and owners, and the changes that watches see.
+//!
+//! What a person or Argo CD writes comes in as a manifest ([`Api::apply`], [`Api::patch`]) and is
+//! kept as the live manifest beside its typed view; what controllers create for themselves (replica
+//! sets, pods, analysis runs) exists only typed. Status is part of the typed body and never of the
+//! manifest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use manifests::objects::{self, ObjectKey};
+use units::Time;
+use yaml::{Node, Problem};
+
+use crate::analysis::AnalysisRun;
+use crate::argocd::ApplicationStatus;
+use crate::kubernetes::{Deployment, Pod, ReplicaSet};
+use crate::rollouts::RolloutState;
+
+/// An object's place in the store; never used again after a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(u32);
+
+impl ObjectId {
+    /// The position in the order of creation.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An object as the API server holds it.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its place in the store.
+    pub id: ObjectId,
+    /// Group, kind, namespace, name.
+    pub key: ObjectKey,
+    /// Labels as they are now.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations as they are now.
+    pub annotations: BTreeMap<String, String>,
+    /// Counts the changes of its spec, from 1.
+    pub generation: u64,
+    /// Counts every change in the store.
+    pub resource_version: u64,
+    /// The controller that owns it.
+    pub owner: Option<ObjectId>,
+    /// When it was created.
+    pub created: Time,
+    /// Whether it is gone.
+    pub deleted: bool,
+    /// The live manifest, for objects that were applied.
+    pub manifest: Option<Arc<Node>>,
+    /// The manifest that was applied last (`kubectl.kubernetes.io/last-applied-configuration`).
+    pub last_applied: Option<Arc<Node>>,
+    /// The typed view and the status.
+    pub body: Body,
+}
+
+/// What an object is.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// `apps/ReplicaSet`, of a Rollout or a Deployment.
+    ReplicaSet(ReplicaSet),
+    /// A pod.
+    Pod(Pod),
+    /// `argoproj.io/AnalysisRun`.
+    AnalysisRun(AnalysisRun),
+    /// `argoproj.io/Rollout`.
+    Rollout(Arc<objects::Rollout>, Box<RolloutState>),
+    /// `apps/Deployment`.
+    Deployment(Arc<objects::Deployment>, Deployment),
+    /// `argoproj.io/Application`.
+    Application(Arc<objects::Application>, Box<ApplicationStatus>),
+    /// Any other kind: no controller of the model writes its status.
+    Plain(Arc<objects::Object>),
+}
+
+/// What a watch sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The object.
+    pub id: ObjectId,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It was created.
+    Created,
+    /// Its spec, labels or annotations changed.
+    Updated,
+    /// Its status changed.
+    Status,
+    /// It was deleted.
+    Deleted,
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The object is new.
+    Created(ObjectId),
+    /// It changed.
+    Configured(ObjectId),
+    /// It was already so.
+    Unchanged(ObjectId),
+}
+
+/// The store.
+#[derive(Debug, Default)]
+pub struct Api {
+    objects: Vec<Object>,
+    index: BTreeMap<ObjectKey, ObjectId>,
+    children: BTreeMap<ObjectId, Vec<ObjectId>>,
+    changes: Vec<Change>,
+    resource_version: u64,
+    /// Fields and kinds that were met and are not modelled, in the order met.
+    pub not_modelled: Vec<objects::NotModelled>,
+}
+
+impl Api {
+    /// An object, also one that is gone.
+    pub fn get(&self, id: ObjectId) -> &Object {
+        &self.objects[id.index()]
+    }
+
+    /// Whether an object still exists.
+    pub fn exists(&self, id: ObjectId) -> bool {
+        !self.get(id).deleted
+    }
+
+    /// The object of this name, if there is one.
+    pub fn find(&self, key: &ObjectKey) -> Option<&Object> {
+        self.index.get(key).map(|id| self.get(*id))
+    }
+
+    /// Every object of a kind in the order of namespace and name.
+    pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Object> {
+        let first = ObjectKey::new(group, kind, None, "");
+        self.index
+            .range(first..)
+            .take_while(move |(key, _)| &*key.group == group && &*key.kind == kind)
+            .map(|(_, id)| self.get(*id))
+    }
+
+    /// Every object, in the order of group, kind, namespace and name.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.index.values().map(|id| self.get(*id))
+    }
+
+    /// What an object owns, in the order of creation.
+    pub fn owned(&self, owner: ObjectId) -> impl Iterator<Item = &Object> {
+        self.children.get(&owner).into_iter().flatten().map(|id| self.get(*id)).filter(|object| !object.deleted)
+    }
+
+    /// Creates an object that a controller makes for itself.
+    ///
+    /// A name that is taken is a defect of the calling controller.
+    pub fn create(&mut self, key: ObjectKey, owner: Option<ObjectId>, body: Body, now: Time) -> ObjectId {
+        let id = ObjectId(u32::try_from(self.objects.len()).expect("a run has fewer than 2^32 objects"));
+        self.resource_version += 1;
+        let previous = self.index.insert(key.clone(), id);
+        assert!(previous.is_none(), "{key} exists already");
+        if let Some(owner) = owner {
+            self.children.entry(owner).or_default().push(id);
+        }
+        self.objects.push(Object {
+            id,
+            key,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            generation: 1,
+            resource_version: self.resource_version,
+            owner,
+            created: now,
+            deleted: false,
+            manifest: None,
+            last_applied: None,
+            body,
+        });
+        self.changes.push(Change { id, kind: ChangeKind::Created });
+        id
+    }
+
+    /// Creates or changes an object from a manifest, as `kubectl apply` does. `namespace` is where a
+    /// namespaced object goes whose manifest names none.
+    ///
+    /// # Errors
+    /// A manifest that the API server's schema would reject.
+    pub fn apply(&mut self, manifest: &Arc<Node>, namespace: &str, now: Time) -> Result<Applied, Problem> {
+        let key = objects::object_key(manifest)?.defaulted_to(namespace);
+        let Some(&id) = self.index.get(&key) else {
+            let id = self.create_from(key, manifest, now)?;
+            self.objects[id.index()].last_applied = Some(Arc::clone(manifest));
+            return Ok(Applied::Created(id));
+        };
+        let object = self.get(id);
+        let live = object.manifest.clone().unwrap_or_else(|| Arc::clone(manifest));
+        let merged = three_way_merge(object.last_applied.as_deref(), manifest, &live);
+        let changed = self.write_manifest(id, merged)?;
+        self.objects[id.index()].last_applied = Some(Arc::clone(manifest));
+        Ok(if changed { Applied::Configured(id) } else { Applied::Unchanged(id) })
+    }
+
+    /// Changes an object by a merge patch (RFC 7386), as `kubectl patch --type merge` does.
+    ///
+    /// # Errors
+    /// A result that the API server's schema would reject.
+    pub fn patch(&mut self, id: ObjectId, patch: &Node) -> Result<bool, Problem> {
+        let Some(live) = self.get(id).manifest.clone() else {
+            return Err(patch.problem(format!("{} is made by a controller and cannot be patched", self.get(id).key)));
+        };
+        let mut merged = (*live).clone();
+        merge_patch(&mut merged, patch);
+        self.write_manifest(id, merged)
+    }
+
+    /// Deletes an object and everything that it owns.
+    pub fn delete(&mut self, id: ObjectId) {
+        let object = &mut self.objects[id.index()];
+        if object.deleted {
+            return;
+        }
+        object.deleted = true;
+        self.index.remove(&object.key);
+        self.changes.push(Change { id, kind: ChangeKind::Deleted });
+        for child in self.children.remove(&id).unwrap_or_default() {
+            self.delete(child);
+        }
+    }
+
+    /// Changes the typed body of an object as a spec change: its generation goes up.
+    pub fn update<R>(&mut self, id: ObjectId, change: impl FnOnce(&mut Object) -> R) -> R {
+        let object = self.written(id, ChangeKind::Updated);
+        object.generation += 1;
+        change(object)
+    }
+
+    /// Changes labels, annotations or anything else of an object that is no spec.
+    pub fn update_metadata<R>(&mut self, id: ObjectId, change: impl FnOnce(&mut Object) -> R) -> R {
+        change(self.written(id, ChangeKind::Updated))
+    }
+
+    /// Changes the status part of an object's body.
+    pub fn update_status<R>(&mut self, id: ObjectId, change: impl FnOnce(&mut Object) -> R) -> R {
+        change(self.written(id, ChangeKind::Status))
+    }
+
+    /// Takes the changes since the last call, oldest first.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn written(&mut self, id: ObjectId, kind: ChangeKind) -> &mut Object {
+        self.resource_version += 1;
+        self.changes.push(Change { id, kind });
+        let object = &mut self.objects[id.index()];
+        object.resource_version = self.resource_version;
+        object
+    }
+
+    fn create_from(&mut self, key: ObjectKey, manifest: &Arc<Node>, now: Time) -> Result<ObjectId, Problem> {
+        let read = objects::Object::read(manifest)?;
+        self.note_not_modelled(read.not_modelled);
+        let (labels, annotations) = metadata_of(manifest);
+        let id = self.create(key, None, Body::of(read.object), now);
+        let object = &mut self.objects[id.index()];
+        object.labels = labels;
+        object.annotations = annotations;
+        object.manifest = Some(Arc::clone(manifest));
+        Ok(id)
+    }
+
+    /// Puts a new live manifest in place; tells whether anything differs.
+    fn write_manifest(&mut self, id: ObjectId, manifest: Node) -> Result<bool, Problem> {
+        let before = self.get(id).manifest.clone();
+        if before.as_deref() == Some(&manifest) {
+            return Ok(false);
+        }
+        let spec_changed = before.as_deref().is_none_or(|before| differs_beyond_metadata(before, &manifest));
+        let read = objects::Object::read(&manifest)?;
+        self.note_not_modelled(read.not_modelled);
+        let (labels, annotations) = metadata_of(&manifest);
+        let object = self.written(id, ChangeKind::Updated);
+        if spec_changed {
+            object.generation += 1;
+            object.body.replace_spec(read.object);
+        }
+        object.labels = labels;
+        object.annotations = annotations;
+        object.manifest = Some(Arc::new(manifest));
+        Ok(true)
+    }
+
+    fn note_not_modelled(&mut self, found: Vec<objects::NotModelled>) {
+        for item in found {
+            if !self.not_modelled.contains(&item) {
+                self.not_modelled.push(item);
+            }
+        }
+    }
+}
+
+impl Body {
+    /// A body without status for an object that was just read.
+    fn of(object: objects::Object) -> Self {
+        match object {
+            objects::Object::Rollout(spec) => Self::Rollout(spec.into(), Box::default()),
+            objects::Object::Deployment(spec) => Self::Deployment(spec.into(), Deployment::default()),
+            objects::Object::Application(spec) => Self::Application(spec.into(), Box::default()),
+            other => Self::Plain(Arc::new(other)),
+        }
+    }
+
+    /// Takes over a new spec and keeps the status.
+    fn replace_spec(&mut self, object: objects::Object) {
+        match (self, object) {
+            (Self::Rollout(spec, _), objects::Object::Rollout(new)) => *spec = new.into(),
+            (Self::Deployment(spec, _), objects::Object::Deployment(new)) => *spec = new.into(),
+            (Self::Application(spec, _), objects::Object::Application(new)) => *spec = new.into(),
+            (body, other) => *body = Self::of(other),
+        }
+    }
+}
+
+fn metadata_of(manifest: &Node) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let map = |key| {
+        let entries = manifest.at(&["metadata", key]).and_then(Node::as_map).into_iter().flatten();
+        entries.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    };
+    (map("labels"), map("annotations"))
+}
+
+fn differs_beyond_metadata(before: &Node, after: &Node) -> bool {
+    let rest = |node: &Node| -> Vec<(String, Node)> {
+        let entries = node.as_map().into_iter().flatten();
+        entries.filter(|(key, _)| *key != "metadata").map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    rest(before) != rest(after)
+}
+
+/// Applies a JSON merge patch (RFC 7386): mappings merge, null removes, anything else replaces.
+pub fn merge_patch(target: &mut Node, patch: &Node) {
+    let Some(changes) = patch.as_map() else {
+        *target = patch.clone();
+        return;
+    };
+    if target.as_map().is_none() {
+        *target = Node::new(yaml::Value::Map(yaml::Map::new()), patch.place.clone());
+    }
+    let Some(map) = target.as_map_mut() else { return };
+    for (key, change) in changes {
+        if change.is_null() {
+            map.shift_remove(key);
+        } else if let Some(existing) = map.get_mut(key) {
+            merge_patch(existing, change);
+        } else {
+            let mut added = Node::new(yaml::Value::Null, change.place.clone());
+            merge_patch(&mut added, change);
+            map.insert(key.clone(), added);
+        }
+    }
+}
+
+/// What `live` becomes when `target` is applied over what was applied last: fields that were applied
+/// before and are not any more go away, fields of `target` win, all others stay. Lists are whole
+/// values, as in the JSON merge that Argo CD and kubectl use for custom resources.
+pub fn three_way_merge(last_applied: Option<&Node>, target: &Node, live: &Node) -> Node {
+    let (Some(wanted), Some(present)) = (target.as_map(), live.as_map()) else {
+        return target.clone();
+    };
+    let mut merged = present.clone();
+    if let Some(before) = last_applied.and_then(Node::as_map) {
+        for key in before.keys().filter(|key| !wanted.contains_key(*key)) {
+            merged.shift_remove(key);
+        }
+    }
+    for (key, value) in wanted {
+        let before = last_applied.and_then(|node| node.get(key));
+        let value = match present.get(key) {
+            Some(live) => three_way_merge(before, value, live),
+            None => value.clone(),
+        };
+        merged.insert(key.clone(), value);
+    }
+    Node::new(yaml::Value::Map(merged), target.place.clone())
+}

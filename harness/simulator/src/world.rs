@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use manifests::objects::ObjectKey;
+use scenario::Scenario;
+use timeline::{Entry, Event, NotSimulated, Recorded, ResourceName, Source};
+use units::Time;
+use yaml::Problem;
+
+use crate::api::{Api, ObjectId};
+use crate::git::GitHost;
+use crate::kernel::Kernel;
+use crate::run::Options;
+use crate::{actions, argocd, observe, prometheus, traffic};
+
+/// What the kernel hands out. The order of the variants is the order within one instant: what a
+/// person does, then pods and their controllers, then Prometheus, then analysis runs to a standstill,
+/// then Rollouts to a standstill, then Argo CD (`reference: argo-rollouts timing, ties`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// The scenario's action with this index is due.
+    Action(usize),
+    /// A pod's next change: scheduling, container start, readiness.
+    Kubelet(ObjectId),
+    /// A ReplicaSet: pods made or removed, its status counted.
+    ReplicaSet(ObjectId),
+    /// A Deployment.
+    Deployment(ObjectId),
+    /// A Service's endpoints.
+    Endpoints(ObjectId),
+    /// The request rate, the endpoints or a pod's behaviour changed, or a span of accounting ends.
+    Traffic,
+    /// Prometheus learns the targets of a ServiceMonitor's Service anew.
+    Discovery(ObjectId),
+    /// Prometheus scrapes the target with this index.
+    Scrape(usize),
+    /// An AnalysisRun.
+    AnalysisRun(ObjectId),
+    /// A Rollout.
+    Rollout(ObjectId),
+    /// An Application's turn in Argo CD's refresh queue, and then in its operation queue.
+    Application(ObjectId),
+    /// The Application informer's periodic resync of one Application.
+    ApplicationResync(ObjectId),
+    /// A namespace: what is left of it goes away with it.
+    Namespace(ObjectId),
+}
+
+/// Everything that a run consists of.
+pub struct World<'a> {
+    /// What is rehearsed.
+    pub scenario: &'a Scenario,
+    /// How it is run.
+    pub options: &'a Options,
+    /// The clock and the queue.
+    pub kernel: Kernel<Task>,
+    /// The objects.
+    pub api: Api,
+    /// The Git host.
+    pub git: GitHost,
+    /// Argo CD's own memory: queues, caches.
+    pub argocd: argocd::State,
+    /// Prometheus: targets and samples.
+    pub prometheus: prometheus::State,
+    /// The clients and what they experienced.
+    pub traffic: traffic::State,
+    pub(crate) actions: actions::State,
+    pub(crate) observed: observe::State,
+    /// What happened so far.
+    pub entries: Vec<Entry>,
+    /// Something in the user's input that only running could find; it ends the run.
+    pub failure: Option<Problem>,
+    not_simulated: BTreeMap<String, ()>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, options: &'a Options) -> Self {
+        Self {
+            scenario,
+            options,
+            kernel: Kernel::default(),
+            api: Api::default(),
+            git: GitHost::default(),
+            argocd: argocd::State::default(),
+            prometheus: prometheus::State::default(),
+            traffic: traffic::State::new(scenario, options),
+            actions: actions::State::new(scenario),
+            observed: observe::State::default(),
+            entries: Vec::new(),
+            failure: None,
+            not_simulated: BTreeMap::new(),
+        }
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Time {
+        self.kernel.now()
+    }
+
+    /// Writes an entry to the timeline.
+    pub fn emit(&mut self, source: Source, event: Event) {
+        let at = self.now();
+        self.entries.push(Entry { at, source, event });
+    }
+
+    /// Records a Kubernetes Event about an object.
+    pub fn record(&mut self, source: Source, object: ObjectId, warning: bool, reason: &str, message: impl Into<String>) {
+        let resource = resource_name(&self.api.get(object).key);
+        let event = Recorded { resource, warning, reason: reason.to_owned(), message: message.into() };
+        self.emit(source, Event::Recorded(event));
+    }
+
+    /// Reports, once, something that was met and is not modelled.
+    pub fn not_simulated(&mut self, what: impl Into<String>, place: impl Into<String>, instead: impl Into<String>) {
+        let (what, place) = (what.into(), place.into());
+        if self.not_simulated.insert(format!("{what} {place}"), ()).is_none() {
+            let event = NotSimulated { what, place, instead: instead.into() };
+            self.emit(Source::Rehearse, Event::NotSimulated(event));
+        }
+    }
+
+    /// Ends the run: something in the user's input is wrong that only running could find.
+    pub fn fail(&mut self, problem: Problem) {
+        self.failure.get_or_insert(problem);
+    }
+}
+
+/// The name that the timeline knows an object by.
+pub fn resource_name(key: &ObjectKey) -> ResourceName {
+    ResourceName {
+        kind: key.kind.to_string(),
+        namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
+        name: key.name.to_string(),
+    }
+}

@@ -1,0 +1,574 @@
+use serde::{Deserialize, Serialize};
+use units::{Duration, Time};
+
+/// One thing that happened: when, who said so, and what it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, in seconds since the start of the run.
+    pub at: Time,
+    /// The component that it was observed at.
+    pub source: Source,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Where an event was observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The harness itself: the start, the end, the scenario's own actions.
+    Rehearse,
+    /// The Git host.
+    Git,
+    /// Argo CD's application controller.
+    ArgoCd,
+    /// Kubernetes: API server, built-in controllers, scheduler, kubelet.
+    Kubernetes,
+    /// Argo Rollouts' rollout controller.
+    Rollouts,
+    /// Argo Rollouts' analysis controller.
+    Analysis,
+    /// Prometheus.
+    Prometheus,
+    /// The clients that send requests.
+    Clients,
+}
+
+/// What can happen. Every engine writes these and nothing else; the judge and the reports read
+/// nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins. Always the first entry.
+    RunStarted(RunStarted),
+    /// An action of the scenario was performed.
+    ActionPerformed(ActionPerformed),
+    /// A commit reached the branch that Argo CD follows.
+    Commit(Commit),
+    /// The observable state of an Argo CD Application changed.
+    Application(ApplicationStatus),
+    /// A sync wrote, pruned or failed to write one resource.
+    ResourceSynced(ResourceSynced),
+    /// The observable state of a Rollout changed.
+    Rollout(RolloutStatus),
+    /// A controller set the size of a ReplicaSet.
+    Scaled(Scaled),
+    /// The observable state of a pod changed.
+    Pod(PodStatus),
+    /// The phase of an AnalysisRun changed.
+    AnalysisRun(AnalysisRunStatus),
+    /// A metric was measured.
+    Measurement(Measurement),
+    /// A Kubernetes Event was recorded.
+    Recorded(Recorded),
+    /// What clients experienced since the last such entry of the same pods.
+    Requests(Requests),
+    /// A resource that the scenario speaks of was written or deleted.
+    Resource(ResourceWritten),
+    /// Something the engine met and does not model. Reported, never ignored.
+    NotSimulated(NotSimulated),
+    /// The run is over. Always the last entry.
+    RunEnded(RunEnded),
+}
+
+/// Which engine produced a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The simulator.
+    Sim,
+    /// A kind cluster with the real controllers.
+    Kind,
+    /// An existing cluster.
+    Live,
+}
+
+/// The run begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The version of rehearse.
+    pub rehearse: String,
+    /// The version of this format.
+    pub format: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The engine.
+    pub engine: Engine,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// By what factor time was compressed; 1 for none.
+    pub speed: f64,
+    /// The latency above which a request counts as slow, in seconds, and where that bound comes from;
+    /// `None` where neither the scenario nor a gate sets one.
+    pub slow: Option<SlowBound>,
+}
+
+/// The latency above which a request counts as slow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlowBound {
+    /// The bound in seconds.
+    pub seconds: f64,
+    /// Where it comes from: `scenario`, or the metric whose condition states it.
+    pub from: String,
+}
+
+/// An action of the scenario was performed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionPerformed {
+    /// Its position under the scenario's `events:`, from 0.
+    pub index: usize,
+    /// Its key: `merge`, `revert`, `patch`, …
+    pub action: String,
+    /// Its `id`, where it has one.
+    pub id: Option<String>,
+    /// What it did, for people.
+    pub text: String,
+}
+
+/// Why a commit was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitReason {
+    /// The repository as it stood when the run began.
+    Initial,
+    /// A pull request was merged.
+    Merge,
+    /// A revert pull request was merged.
+    Revert,
+}
+
+/// A commit reached the branch: the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The repository's URL.
+    pub repository: String,
+    /// The commit's id, 40 hexadecimal digits.
+    pub commit: String,
+    /// Why it was made.
+    pub reason: CommitReason,
+    /// The first line of its message.
+    pub title: String,
+    /// Who made it.
+    pub author: String,
+    /// The files that it changed, by path.
+    pub files: Vec<String>,
+    /// The commit that it undoes.
+    pub reverts: Option<String>,
+}
+
+/// Argo CD's sync status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SyncStatus {
+    /// Live and desired state could not be compared.
+    Unknown,
+    /// They agree.
+    Synced,
+    /// They differ.
+    OutOfSync,
+}
+
+/// Argo CD's health status, from best to worst as Argo CD aggregates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HealthStatus {
+    /// Healthy.
+    Healthy,
+    /// Suspended or paused.
+    Suspended,
+    /// Not yet healthy, but could still become so.
+    Progressing,
+    /// Not in the cluster.
+    Missing,
+    /// It failed.
+    Degraded,
+    /// It could not be assessed.
+    Unknown,
+}
+
+/// The phase of a sync operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OperationPhase {
+    /// Under way, or waiting for a retry.
+    Running,
+    /// All resources were applied.
+    Succeeded,
+    /// A resource could not be applied, and no retry is left.
+    Failed,
+    /// The operation could not be started.
+    Error,
+}
+
+/// The observable state of an Application: what `kubectl get application -o yaml` shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApplicationStatus {
+    /// Its name.
+    pub application: String,
+    /// Its sync status.
+    pub sync: SyncStatus,
+    /// Its aggregated health.
+    pub health: HealthStatus,
+    /// The commit that was last compared; empty before the first comparison.
+    pub revision: String,
+    /// The latest sync operation.
+    pub operation: Option<Operation>,
+    /// `Type: message` of each condition.
+    pub conditions: Vec<String>,
+    /// The resources that differ or are not healthy, as `Kind name: why`.
+    pub resources: Vec<String>,
+}
+
+/// A sync operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its phase.
+    pub phase: OperationPhase,
+    /// Its message.
+    pub message: String,
+    /// The commit that it syncs.
+    pub revision: String,
+    /// How often it was retried.
+    pub retries: u64,
+    /// The count of self-heal attempts, 0 for an ordinary sync.
+    pub self_heal_attempts: u64,
+}
+
+/// What a sync did to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncOutcome {
+    /// It was created.
+    Created,
+    /// It was changed.
+    Configured,
+    /// It was already so.
+    Unchanged,
+    /// It was deleted.
+    Pruned,
+    /// It could not be written.
+    Failed,
+}
+
+/// A sync handled one resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceSynced {
+    /// The Application.
+    pub application: String,
+    /// The resource.
+    pub resource: ResourceName,
+    /// What was done.
+    pub outcome: SyncOutcome,
+    /// Why it failed, or empty.
+    pub message: String,
+}
+
+/// A resource by kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ResourceName {
+    /// The kind, such as `ConfigMap`.
+    pub kind: String,
+    /// The namespace; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// A Rollout's phase (argo-rollouts utils/rollout/rolloututil.go: CalculateRolloutPhase).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RolloutPhase {
+    /// Everything runs the desired version.
+    Healthy,
+    /// Aborted, invalid or past its deadline.
+    Degraded,
+    /// On its way.
+    Progressing,
+    /// Paused by a step, an inconclusive analysis or a person.
+    Paused,
+}
+
+/// The observable state of a Rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its phase.
+    pub phase: RolloutPhase,
+    /// The message beside the phase; empty when healthy.
+    pub message: String,
+    /// Whether the current update was aborted (`status.abort`).
+    pub aborted: bool,
+    /// Whether the spec is invalid, so that nothing is reconciled.
+    pub invalid: bool,
+    /// The current step, from 0; equal to `steps` when all are done; `None` without steps.
+    pub step: Option<u32>,
+    /// The number of steps.
+    pub steps: u32,
+    /// What the current step is, such as `setWeight: 10`; empty when there is none.
+    pub step_text: String,
+    /// The desired weight of the canary in percent: the last `setWeight` at or before the step.
+    pub weight: u32,
+    /// The version that is trusted; `None` before the first one is.
+    pub stable: Option<RolloutVersion>,
+    /// The version under test; `None` when stable and current are the same.
+    pub canary: Option<RolloutVersion>,
+}
+
+impl RolloutStatus {
+    /// Whether every step is behind it and stable is what the spec asks for.
+    pub fn promoted(&self) -> bool {
+        self.phase == RolloutPhase::Healthy && self.canary.is_none() && self.stable.is_some()
+    }
+}
+
+/// One version of a Rollout's pods: a ReplicaSet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutVersion {
+    /// The Rollout's own count of its pod templates (`rollout.argoproj.io/revision`).
+    pub revision: u64,
+    /// The pod template's hash (`rollouts-pod-template-hash`).
+    pub hash: String,
+    /// The model versions that its running containers started with, sorted, each once. Empty while
+    /// no container runs.
+    pub models: Vec<String>,
+    /// Pods asked for.
+    pub desired: u32,
+    /// Pods ready.
+    pub ready: u32,
+    /// Pods ready for `minReadySeconds`.
+    pub available: u32,
+}
+
+/// A controller set the size of a ReplicaSet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// The ReplicaSet's namespace.
+    pub namespace: String,
+    /// The ReplicaSet.
+    pub replica_set: String,
+    /// The Rollout or Deployment that owns it.
+    pub owner: String,
+    /// What it is to its owner at that moment.
+    pub role: Role,
+    /// Pods asked for before.
+    pub from: u32,
+    /// Pods asked for now.
+    pub to: u32,
+}
+
+/// What a set of pods is to its Rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The trusted version.
+    Stable,
+    /// The version under test.
+    Canary,
+    /// An older version on its way out, or pods of no Rollout.
+    Other,
+}
+
+/// Where a pod is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodPhase {
+    /// Created, on no node.
+    Pending,
+    /// On a node; its container waits, with a reason.
+    Waiting,
+    /// Its container runs and is not ready.
+    Started,
+    /// Ready for traffic.
+    Ready,
+    /// Was ready and is not any more.
+    NotReady,
+    /// Deleted and no longer served to.
+    Terminating,
+    /// Gone.
+    Deleted,
+}
+
+/// The observable state of a pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub pod: String,
+    /// The ReplicaSet that owns it.
+    pub replica_set: String,
+    /// What it is to its Rollout.
+    pub role: Role,
+    /// Where it is in its life.
+    pub phase: PodPhase,
+    /// The model version that its container started with; `None` before it started.
+    pub model: Option<String>,
+    /// Why it waits or left; empty otherwise.
+    pub reason: String,
+}
+
+/// The phase of an AnalysisRun, a metric or a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnalysisPhase {
+    /// Not begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// The condition held.
+    Successful,
+    /// The condition did not hold.
+    Failed,
+    /// It could not be measured or evaluated.
+    Error,
+    /// Neither condition held.
+    Inconclusive,
+}
+
+/// The phase of an AnalysisRun changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnalysisRunStatus {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The Rollout that made it.
+    pub rollout: String,
+    /// The step that it decides; `None` for a background analysis.
+    pub step: Option<u32>,
+    /// Its phase.
+    pub phase: AnalysisPhase,
+    /// The message beside the phase.
+    pub message: String,
+}
+
+/// A metric was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The AnalysisRun's namespace.
+    pub namespace: String,
+    /// The AnalysisRun.
+    pub run: String,
+    /// The Rollout that made the run.
+    pub rollout: String,
+    /// The step that the run decides; `None` for a background analysis.
+    pub step: Option<u32>,
+    /// The metric.
+    pub metric: String,
+    /// The count of this metric's measurements in the run so far, from 1.
+    pub number: u32,
+    /// The outcome.
+    pub phase: AnalysisPhase,
+    /// The value as the controller records it: `[0.43]`; empty where none was obtained.
+    pub value: String,
+    /// Why it is an error; empty otherwise.
+    pub message: String,
+    /// The condition that decided, as written; empty where the metric has none.
+    pub condition: String,
+    /// What the query looked at: `None` where the engine cannot know.
+    pub evidence: Option<QueryEvidence>,
+    /// How to mend the gate, where the engine knows; empty otherwise.
+    pub help: String,
+}
+
+/// What a query looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueryEvidence {
+    /// Series that matched its selectors.
+    pub series: u64,
+    /// Samples read.
+    pub samples: u64,
+    /// The length of the longest range that it looked back over, in seconds.
+    pub range_seconds: f64,
+    /// Requests of the canary that fall into that range.
+    pub requests: f64,
+}
+
+/// A Kubernetes Event, as `kubectl get events` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// What it is about.
+    pub resource: ResourceName,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason, such as `RolloutStepCompleted`.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+}
+
+/// What clients experienced at one set of pods from `since` to the time of the entry. Between two
+/// such entries of a set its role, its model, the Rollout's step and the request rate were constant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// The Service that was called.
+    pub service: String,
+    /// The Rollout or Deployment that served, empty where no pod was ready.
+    pub owner: String,
+    /// What the pods are to it.
+    pub role: Role,
+    /// The model version that answered; empty where no pod was ready.
+    pub model: String,
+    /// The Rollout's step.
+    pub step: Option<u32>,
+    /// The beginning of the span.
+    pub since: Time,
+    /// Requests sent. Fractional with `--arrivals expected`.
+    pub total: f64,
+    /// Requests that failed.
+    pub failed: f64,
+    /// Requests answered, but slower than the bound of the run.
+    pub slow: f64,
+    /// Answers that were wrong.
+    pub wrong: f64,
+    /// Answers that were cut short.
+    pub truncated: f64,
+    /// Requests of which at least one of these is true.
+    pub hurt: f64,
+}
+
+impl Requests {
+    /// The length of the span that ends at `at`.
+    pub fn span(&self, at: Time) -> Duration {
+        at.since(self.since)
+    }
+}
+
+/// A resource that the scenario speaks of was written or deleted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceWritten {
+    /// The resource.
+    pub resource: ResourceName,
+    /// The whole object; `None` when it is gone.
+    pub object: Option<serde_json::Value>,
+}
+
+/// Something that the engine does not model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotSimulated {
+    /// What, by name: a field's path, a kind, a function.
+    pub what: String,
+    /// Where it stands, as `file:line:column`; empty where it has no place.
+    pub place: String,
+    /// What the engine does instead.
+    pub instead: String,
+}
+
+/// The run is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnded {
+    /// Why it ended.
+    pub reason: EndReason,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The scenario's `duration` had passed.
+    DurationReached,
+    /// Every action was performed and nothing moved any more for the scenario's `settle`.
+    Settled,
+    /// Nothing settled within the longest time that a run may take.
+    TimeLimit,
+    /// It was interrupted.
+    Interrupted,
+}
