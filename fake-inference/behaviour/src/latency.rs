@@ -247,6 +247,14 @@ mod tests {
         assert!(error("{ p50: 180, p99: 2s }").contains("unit"));
     }
 
+    #[test]
+    fn a_bucket_far_in_the_tail_keeps_its_share_and_mean() {
+        let latency = lognormal(180, 350);
+        assert!(latency.between(5.0, 10.0) > 0.0);
+        let mean = latency.mean_between(5.0, 10.0);
+        assert!(mean > 5.0 && mean < 5.2, "{mean}");
+    }
+
     proptest! {
         // The quantile function is the inverse of the distribution function.
         #[test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in the functions that it calls")]
 
+use std::collections::BTreeMap;
+
 use behaviour::{Effective, Moment, Profile, Ready};
 use proptest::prelude::*;
 use units::{Duration, Time};
@@ -37,6 +39,18 @@ fn a_profile_survives_its_own_text() {
         let json = serde_json::to_string(&read).unwrap();
         assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), read, "{json}");
     }
+}
+
+#[test]
+fn the_example_in_the_readme_is_valid() {
+    #[derive(serde::Deserialize)]
+    struct Example {
+        models: BTreeMap<String, Profile>,
+    }
+    let readme = include_str!("../../README.md");
+    let yaml = readme.split("```").nth(1).unwrap().strip_prefix("yaml").unwrap();
+    let example: Example = serde_saphyr::from_str(yaml).unwrap();
+    assert_eq!(example.models["3.2-70b-instruct"].faults.len(), 2);
 }
 
 #[test]
