@@ -1,1 +1,3 @@
 //! The manifests crate.
+
+pub mod objects;

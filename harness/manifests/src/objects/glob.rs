@@ -1,0 +1,67 @@
+//! The two dialects of globs that Argo CD uses. A pattern that is malformed matches nothing, as
+//! upstream has it.
+
+use regex::Regex;
+
+/// A glob of `gobwas/glob`: `*` stops at separators, `**` does not, `{a,b}` chooses.
+pub(crate) fn glob(pattern: &str, text: &str, separators: &[char]) -> bool {
+    is_match(pattern, text, separators, true)
+}
+
+/// A glob of Go's `path/filepath`: `*` stops at `/`, braces mean themselves.
+pub(crate) fn path_glob(pattern: &str, text: &str) -> bool {
+    is_match(pattern, text, &['/'], false)
+}
+
+fn is_match(pattern: &str, text: &str, separators: &[char], braces: bool) -> bool {
+    translate(pattern, separators, braces)
+        .and_then(|expression| Regex::new(&expression).ok())
+        .is_some_and(|expression| expression.is_match(text))
+}
+
+/// The glob as an anchored regular expression; `None` where it is malformed.
+fn translate(pattern: &str, separators: &[char], braces: bool) -> Option<String> {
+    let separators: String = separators.iter().map(|c| regex::escape(&c.to_string())).collect();
+    let one = if separators.is_empty() { ".".to_owned() } else { format!("[^{separators}]") };
+    let mut expression = String::from(r"(?s)\A");
+    let mut depth = 0;
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' if braces && chars.next_if_eq(&'*').is_some() => expression.push_str(".*"),
+            '*' => expression.push_str(&format!("{one}*")),
+            '?' => expression.push_str(&one),
+            '\\' => expression.push_str(&regex::escape(&chars.next()?.to_string())),
+            '[' => expression.push_str(&class(&mut chars, if braces { '!' } else { '^' })?),
+            '{' if braces => {
+                depth += 1;
+                expression.push_str("(?:");
+            }
+            '}' if depth > 0 => {
+                depth -= 1;
+                expression.push(')');
+            }
+            ',' if depth > 0 => expression.push('|'),
+            c => expression.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    (depth == 0).then(|| expression + r"\z")
+}
+
+/// What stands in brackets, after the opening one.
+fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, negation: char) -> Option<String> {
+    let mut expression = String::from("[");
+    if chars.next_if_eq(&negation).is_some() {
+        expression.push('^');
+    }
+    let mut empty = true;
+    loop {
+        match chars.next()? {
+            ']' if !empty => return Some(expression + "]"),
+            '-' if !empty && chars.peek() != Some(&']') => expression.push('-'),
+            '\\' => expression.push_str(&regex::escape(&chars.next()?.to_string())),
+            c => expression.push_str(&regex::escape(&c.to_string())),
+        }
+        empty = false;
+    }
+}

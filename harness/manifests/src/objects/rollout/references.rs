@@ -1,0 +1,424 @@
+//! What a Rollout refers to: Services and analysis templates, and how templates become one run
+//! (argo-rollouts v1.10.1 `pkg/apis/rollouts/validation/validation_references.go`,
+//! `utils/analysis/helpers.go`, `utils/analysis/factory.go`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use yaml::{Node, Value};
+
+use super::super::analysis::{
+    AnalysisTemplate, Argument, DryRun, MeasurementRetention, Metric, TemplateReference, merge_arguments,
+};
+use super::super::core::Service;
+use super::super::field::{FieldError, quoted};
+use super::super::values::IntOrString;
+use super::{Analysis, InvalidSpec, PodTemplateHash, Rollout, RunArgument};
+
+/// The label that the controller puts on the pods of each ReplicaSet.
+const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
+/// The annotation with which a Rollout claims a Service.
+const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
+/// Templates that one analysis may lead to, nested ones included. Upstream has no bound, and never
+/// returns from a circle.
+const MAX_TEMPLATES: usize = 256;
+
+/// Where a Rollout's references lead, all in its own namespace.
+pub trait References {
+    /// The AnalysisTemplate of this name.
+    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>>;
+    /// The ClusterAnalysisTemplate of this name.
+    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>>;
+    /// The Service of this name.
+    fn service(&self, name: &str) -> Option<Arc<Service>>;
+}
+
+/// The templates of one analysis, nested ones included, without repetition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Analyses {
+    /// AnalysisTemplates.
+    pub templates: Vec<Arc<AnalysisTemplate>>,
+    /// ClusterAnalysisTemplates.
+    pub cluster_templates: Vec<Arc<AnalysisTemplate>>,
+}
+
+/// Templates merged into what one AnalysisRun does.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MergedAnalysis {
+    /// The metrics, with placeholders still in them.
+    pub metrics: Vec<Metric>,
+    /// The arguments; all have a value or a source.
+    pub args: Vec<Argument>,
+    /// Metrics that decide nothing.
+    pub dry_run: Vec<DryRun>,
+    /// How many measurements are kept.
+    pub measurement_retention: Vec<MeasurementRetention>,
+}
+
+impl Rollout {
+    /// Checks what the Rollout refers to (`getRolloutReferencedResources`,
+    /// `ValidateRolloutReferencedResources`), after [`Rollout::validate`]. Upstream does so on every
+    /// pass, so that a template's edit can make a running Rollout invalid.
+    ///
+    /// # Errors
+    /// The message that the Rollout's `InvalidSpec` condition gets.
+    pub fn validate_references(&self, references: &dyn References) -> Result<(), InvalidSpec> {
+        self.check_references(references).map_err(|error| InvalidSpec::new(&self.metadata.name, &error))
+    }
+
+    fn check_references(&self, references: &dyn References) -> Result<(), FieldError> {
+        let Some(canary) = self.canary() else { return Ok(()) };
+        let ping_pong = canary.ping_pong.clone().unwrap_or_default();
+        let mut services = Vec::new();
+        for (field, name) in [
+            ("stableService", &canary.stable_service),
+            ("canaryService", &canary.canary_service),
+            ("pingPong.pingService", &ping_pong.ping_service),
+            ("pingPong.pongService", &ping_pong.pong_service),
+        ] {
+            if name.is_empty() {
+                continue;
+            }
+            let field = format!("spec.strategy.canary.{field}");
+            let service = references.service(name).ok_or_else(|| {
+                FieldError::invalid_text(&field, name, &format!("service {} not found", quoted(name)))
+            })?;
+            services.push((field, service));
+        }
+        let mut analyses = Vec::new();
+        for (index, step) in canary.steps.iter().enumerate() {
+            let Some(analysis) = &step.analysis else { continue };
+            let field = format!("spec.strategy.canary.steps[{index}].analysis.templates");
+            analyses.push((Analyses::find(&analysis.templates, references, &field)?, analysis, field, false));
+        }
+        if let Some(background) = &canary.analysis {
+            let field = "spec.strategy.canary.analysis.templates".to_owned();
+            let found = Analyses::find(&background.analysis.templates, references, &field)?;
+            analyses.push((found, &background.analysis, field, true));
+        }
+        for (field, service) in &services {
+            self.check_service(field, service)?;
+        }
+        for (templates, analysis, field, background) in &analyses {
+            self.check_analysis(templates, analysis, field, *background)?;
+        }
+        Ok(())
+    }
+
+    fn check_service(&self, field: &str, service: &Service) -> Result<(), FieldError> {
+        let name = &service.metadata.name;
+        let labels = &self.spec.template.metadata.labels;
+        let unmatched = service
+            .spec
+            .selector
+            .iter()
+            .find(|(key, value)| *key != POD_TEMPLATE_HASH && labels.get(*key) != Some(*value));
+        if let Some((key, _)) = unmatched {
+            let detail = format!("Service {} has unmatch label {} in rollout", quoted(name), quoted(key));
+            return Err(FieldError::invalid_text(field, name, &detail));
+        }
+        match service.metadata.annotation(MANAGED_BY) {
+            Some(owner) if owner != self.metadata.name => {
+                let detail = format!("Service {} is managed by another Rollout", quoted(name));
+                Err(FieldError::invalid_text(field, name, &detail))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// `ValidateAnalysisTemplatesWithType`.
+    fn check_analysis(
+        &self,
+        templates: &Analyses,
+        analysis: &Analysis,
+        field: &str,
+        background: bool,
+    ) -> Result<(), FieldError> {
+        let args = self.placeholder_arguments(&analysis.args);
+        let steps = self.canary().map_or(&[][..], |canary| &canary.steps);
+        let mut rules = vec![(&[][..], &[][..])];
+        rules.extend(
+            steps
+                .iter()
+                .filter_map(|step| step.analysis.as_ref())
+                .map(|analysis| (analysis.dry_run.as_slice(), analysis.measurement_retention.as_slice())),
+        );
+        for (dry_run, retention) in rules {
+            templates.merge(&args, dry_run, retention).map_err(|error| {
+                let names: Vec<&str> =
+                    templates.iter().map(|template| template.metadata.name.as_str()).collect();
+                FieldError::invalid_text(field, &format!("templateNames: [{}]", names.join(" ")), &error)
+            })?;
+        }
+        for template in templates.iter() {
+            if background {
+                self.check_background_args(template, field)?;
+            } else {
+                check_finite(template, field)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_background_args(&self, template: &AnalysisTemplate, field: &str) -> Result<(), FieldError> {
+        let supplied = self.canary().and_then(|canary| canary.analysis.as_ref());
+        let supplied = supplied.map_or(&[][..], |background| &background.analysis.args);
+        let name = &template.metadata.name;
+        let open = |argument: &&Argument| argument.value.is_none() && argument.value_from.is_none();
+        for argument in template.spec.args.iter().filter(open) {
+            if supplied.is_empty() {
+                let detail = "missing analysis arguments in rollout spec";
+                return Err(FieldError::invalid_text(field, name, detail));
+            }
+            if supplied.iter().all(|given| given.name != argument.name) {
+                return Err(FieldError::invalid_text(field, name, &argument.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The Rollout's arguments as validation sees them, with stand-ins for hashes and fields. One
+    /// field of the metadata that does not exist leaves none at all (`buildAnalysisArgs`).
+    fn placeholder_arguments(&self, args: &[RunArgument]) -> Vec<Argument> {
+        if args.iter().filter_map(RunArgument::metadata_path).any(|path| self.metadata_field(path).is_none())
+        {
+            return Vec::new();
+        }
+        args.iter().map(|argument| Argument::with_value(&argument.name, &argument.value)).collect()
+    }
+
+    /// The arguments of an AnalysisRun that is created now (`BuildArgumentsForRolloutAnalysisRun`).
+    /// `live` is the Rollout's own object, for arguments that refer to its fields.
+    ///
+    /// # Errors
+    /// A field that the Rollout does not have, in upstream's words.
+    pub fn run_arguments(
+        &self,
+        args: &[RunArgument],
+        latest_hash: &str,
+        stable_hash: &str,
+        live: &Node,
+    ) -> Result<Vec<Argument>, String> {
+        let mut built = Vec::with_capacity(args.len());
+        for argument in args {
+            let source = argument.value_from.as_ref();
+            let hash = source.and_then(|source| source.pod_template_hash_value);
+            let field = source.and_then(|source| source.field_ref.as_ref());
+            let value = match (hash, field) {
+                (Some(PodTemplateHash::Latest), _) => latest_hash.to_owned(),
+                (Some(PodTemplateHash::Stable), _) => stable_hash.to_owned(),
+                (None, Some(field)) if field.field_path.starts_with("metadata") => self
+                    .metadata_field(&field.field_path)
+                    .ok_or_else(|| format!("unsupported fieldPath: {}", field.field_path))?,
+                (None, Some(field)) => field_text(live, &field.field_path)?,
+                (None, None) => argument.value.clone(),
+            };
+            built.push(Argument::with_value(&argument.name, value));
+        }
+        Ok(built)
+    }
+
+    /// A field of the metadata as the downward API gives it (kubernetes `pkg/fieldpath:
+    /// ExtractFieldPathAsString`).
+    pub(crate) fn metadata_field(&self, path: &str) -> Option<String> {
+        let metadata = &self.metadata;
+        let lines = |map: &std::collections::BTreeMap<String, String>| {
+            map.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect::<Vec<_>>().join("\n")
+        };
+        let subscript = |map: &str| path.strip_prefix(map)?.strip_prefix("['")?.strip_suffix("']");
+        if let Some(key) = subscript("metadata.labels") {
+            return Some(metadata.labels.get(key).cloned().unwrap_or_default());
+        }
+        if let Some(key) = subscript("metadata.annotations") {
+            return Some(metadata.annotations.get(key).cloned().unwrap_or_default());
+        }
+        match path {
+            "metadata.labels" => Some(lines(&metadata.labels)),
+            "metadata.annotations" => Some(lines(&metadata.annotations)),
+            "metadata.name" => Some(metadata.name.clone()),
+            "metadata.namespace" => Some(metadata.namespace.clone().unwrap_or_default()),
+            "metadata.uid" => Some(metadata.uid.clone().unwrap_or_default()),
+            _ => None,
+        }
+    }
+}
+
+impl RunArgument {
+    /// The path, where the argument refers to a field of the metadata.
+    pub(crate) fn metadata_path(&self) -> Option<&str> {
+        let field = self.value_from.as_ref()?.field_ref.as_ref()?;
+        field.field_path.starts_with("metadata").then_some(field.field_path.as_str())
+    }
+}
+
+/// `extractValueFromRollout`: a path of keys and indices, which must end at a plain value.
+fn field_text(live: &Node, path: &str) -> Result<String, String> {
+    let invalid = || format!("invalid path {path} in rollout");
+    let mut node = Some(live);
+    for section in path.split(['.', '[', ']']).filter(|section| !section.is_empty()) {
+        node = match &node.ok_or_else(invalid)?.value {
+            Value::Seq(items) => {
+                let index: usize = section.parse().map_err(|_| format!("invalid index '{section}'"))?;
+                Some(items.get(index).ok_or_else(|| format!("index {index} out of range"))?)
+            }
+            Value::Map(map) => map.get(section),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
+                return Err(invalid());
+            }
+        };
+    }
+    match &node.ok_or_else(invalid)?.value {
+        Value::Null => Err(invalid()),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Int(value) => Ok(value.to_string()),
+        Value::Float(value) => Ok(value.to_string()),
+        Value::String(value) => Ok(value.clone()),
+        Value::Seq(_) | Value::Map(_) => {
+            Err(format!("path {path} in rollout must terminate in a primitive value"))
+        }
+    }
+}
+
+impl Analyses {
+    /// Finds the templates and those that they name in turn (`getReferencedAnalysisTemplatesFromRef`,
+    /// `FilterUniqueTemplates`).
+    ///
+    /// # Errors
+    /// A template that does not exist, and more than 256 templates, as a circle of them would be.
+    pub fn find(
+        references_to: &[TemplateReference],
+        references: &dyn References,
+        field: &str,
+    ) -> Result<Self, FieldError> {
+        let mut found = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut steps = 0;
+        found.add(references_to, references, field, &mut seen, &mut steps)?;
+        Ok(found)
+    }
+
+    fn add(
+        &mut self,
+        references_to: &[TemplateReference],
+        references: &dyn References,
+        field: &str,
+        seen: &mut BTreeSet<(bool, String)>,
+        steps: &mut usize,
+    ) -> Result<(), FieldError> {
+        for TemplateReference { template_name: name, cluster_scope } in references_to {
+            *steps += 1;
+            if *steps > MAX_TEMPLATES {
+                let detail = format!("more than {MAX_TEMPLATES} analysis templates, or a circle of them");
+                return Err(FieldError::invalid_text(field, name, &detail));
+            }
+            let (kind, template) = match cluster_scope {
+                true => ("ClusterAnalysisTemplate", references.cluster_analysis_template(name)),
+                false => ("AnalysisTemplate", references.analysis_template(name)),
+            };
+            let Some(template) = template else {
+                return Err(FieldError::invalid_text(field, name, &format!("{kind} '{name}' not found")));
+            };
+            if seen.insert((*cluster_scope, name.clone())) {
+                match cluster_scope {
+                    true => self.cluster_templates.push(Arc::clone(&template)),
+                    false => self.templates.push(Arc::clone(&template)),
+                }
+                self.add(&template.spec.templates, references, "spec.templates", seen, steps)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The templates in upstream's order: namespaced ones, then cluster-wide ones.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<AnalysisTemplate>> {
+        self.templates.iter().chain(&self.cluster_templates)
+    }
+
+    /// Merges the templates with a Rollout's arguments and rules (`NewAnalysisRunFromTemplates`).
+    ///
+    /// # Errors
+    /// In upstream's words: two metrics or rules of one name, one argument with two values, an
+    /// argument without a value.
+    pub fn merge(
+        &self,
+        args: &[Argument],
+        dry_run: &[DryRun],
+        retention: &[MeasurementRetention],
+    ) -> Result<MergedAnalysis, String> {
+        let metrics: Vec<Metric> = self.iter().flat_map(|template| template.spec.metrics.clone()).collect();
+        if let Some(name) = repeated(metrics.iter().map(|metric| metric.name.as_str())) {
+            return Err(format!("two metrics have the same name '{name}'"));
+        }
+        let of_templates: Vec<DryRun> =
+            self.iter().flat_map(|template| template.spec.dry_run.clone()).collect();
+        let dry_run: Vec<DryRun> = dry_run.iter().cloned().chain(of_templates).collect();
+        if let Some(name) = repeated(dry_run.iter().map(|rule| rule.metric_name.as_str())) {
+            return Err(format!("two Dry-Run metric rules have the same name '{name}'"));
+        }
+        let of_templates = self.iter().flat_map(|template| template.spec.measurement_retention.clone());
+        let retention: Vec<MeasurementRetention> = retention.iter().cloned().chain(of_templates).collect();
+        if let Some(name) = repeated(retention.iter().map(|rule| rule.metric_name.as_str())) {
+            return Err(format!("two Measurement Retention metric rules have the same name '{name}'"));
+        }
+        let args = merge_arguments(args, &self.declared_arguments()?)?;
+        Ok(MergedAnalysis { metrics, args, dry_run, measurement_retention: retention })
+    }
+
+    /// `flattenArgs`.
+    fn declared_arguments(&self) -> Result<Vec<Argument>, String> {
+        let mut declared: Vec<Argument> = Vec::new();
+        for argument in self.iter().flat_map(|template| &template.spec.args) {
+            let Some(earlier) = declared.iter_mut().find(|earlier| earlier.name == argument.name) else {
+                declared.push(argument.clone());
+                continue;
+            };
+            match (&earlier.value, &argument.value) {
+                (Some(one), Some(other)) if one != other => {
+                    return Err(format!(
+                        "Argument `{}` specified multiple times with different values: '{one}', '{other}'",
+                        argument.name
+                    ));
+                }
+                (Some(_), _) => {}
+                (None, _) => *earlier = argument.clone(),
+            }
+        }
+        Ok(declared)
+    }
+}
+
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// An analysis that a step waits for must come to an end. The check puts a stand-in for every argument
+/// without a default, so that a `count` from such an argument counts as none
+/// (`ValidateAnalysisTemplateWithType`).
+fn check_finite(template: &AnalysisTemplate, field: &str) -> Result<(), FieldError> {
+    let name = &template.metadata.name;
+    let stand_in = |argument: &Argument| {
+        Argument::with_value(&argument.name, argument.value.as_deref().unwrap_or("dummy-value"))
+    };
+    let invalid = |detail: String| FieldError::invalid_text(field, name, &detail);
+    if let Some(both) = template.spec.args.iter().find(|arg| arg.value.is_some() && arg.value_from.is_some())
+    {
+        return Err(invalid(format!(
+            "AnalysisTemplate {name}: arg '{}' has both Value and ValueFrom fields",
+            both.name
+        )));
+    }
+    let args: Vec<Argument> = template.spec.args.iter().map(stand_in).collect();
+    for metric in &template.spec.metrics {
+        let metric =
+            metric.resolve(&args).map_err(|error| invalid(format!("AnalysisTemplate {name}: {error}")))?;
+        if metric.is_infinite() {
+            let count = metric.count.as_ref().map_or_else(|| "<nil>".to_owned(), IntOrString::to_string);
+            return Err(invalid(format!(
+                "AnalysisTemplate {name} has metric {} which runs indefinitely. Invalid value for count: {count}",
+                metric.name
+            )));
+        }
+    }
+    Ok(())
+}
