@@ -1,0 +1,190 @@
+//! Aggregations over the elements of a vector (prometheus promql/engine.go: aggregation,
+//! aggregationK, aggregationCountValues).
+
+use std::collections::BTreeMap;
+
+use crate::cache::LabelId;
+use crate::evaluate::{Element, EvalError, Evaluated, Evaluator};
+use crate::plan::{AggregateOp, LabelRule, RuleRef, ScalarNode, VectorNode};
+use crate::sum::{Mean, Sum, quantile};
+
+impl Evaluator<'_> {
+    pub(crate) fn aggregate(
+        &mut self,
+        op: &AggregateOp,
+        operand: &VectorNode,
+        rule: RuleRef,
+        at_ms: i64,
+    ) -> Evaluated<Vec<Element>> {
+        match op {
+            AggregateOp::Sum => self.fold(operand, rule, at_ms, Sum::of, Sum::add, Sum::total),
+            AggregateOp::Avg => self.fold(operand, rule, at_ms, Mean::of, Mean::add, Mean::mean),
+            AggregateOp::Min => {
+                let keep_smaller = |best: &mut f64, value| {
+                    if *best > value || best.is_nan() {
+                        *best = value;
+                    }
+                };
+                self.fold(operand, rule, at_ms, |first| first, keep_smaller, |best| best)
+            }
+            AggregateOp::Max => {
+                let keep_larger = |best: &mut f64, value| {
+                    if *best < value || best.is_nan() {
+                        *best = value;
+                    }
+                };
+                self.fold(operand, rule, at_ms, |first| first, keep_larger, |best| best)
+            }
+            AggregateOp::Count => {
+                self.fold(operand, rule, at_ms, |_| 1.0, |count, _| *count += 1.0, |count| count)
+            }
+            AggregateOp::Group => self.fold(operand, rule, at_ms, |_| (), |(), _| (), |()| 1.0),
+            AggregateOp::Stddev => {
+                self.fold(operand, rule, at_ms, Spread::of, Spread::add, |spread| spread.variance().sqrt())
+            }
+            AggregateOp::Stdvar => {
+                self.fold(operand, rule, at_ms, Spread::of, Spread::add, |spread| spread.variance())
+            }
+            AggregateOp::Quantile(q) => {
+                let q = self.scalar(q, at_ms)?;
+                let all = |first| vec![first];
+                self.fold(operand, rule, at_ms, all, Vec::push, |mut values| quantile(q, &mut values))
+            }
+            AggregateOp::TopK(k) => self.pick(k, operand, rule, at_ms, true),
+            AggregateOp::BottomK(k) => self.pick(k, operand, rule, at_ms, false),
+        }
+    }
+
+    /// Folds each group of elements into one value.
+    fn fold<S>(
+        &mut self,
+        operand: &VectorNode,
+        rule: RuleRef,
+        at_ms: i64,
+        first: impl Fn(f64) -> S,
+        add: impl Fn(&mut S, f64),
+        result: impl Fn(S) -> f64,
+    ) -> Evaluated<Vec<Element>> {
+        let elements = self.vector(operand, at_ms)?;
+        self.cache.slots.clear();
+        let mut groups: Vec<(LabelId, S)> = Vec::new();
+        for element in elements {
+            let group = self.cache.relabel(self.plan, rule, element.labels);
+            match self.cache.slots.get(group.index()) {
+                Some(slot) => add(&mut groups[slot].1, element.value),
+                None => {
+                    self.cache.slots.insert(group.index(), groups.len());
+                    groups.push((group, first(element.value)));
+                }
+            }
+        }
+        Ok(groups.into_iter().map(|(labels, state)| Element { labels, value: result(state) }).collect())
+    }
+
+    /// `topk` and `bottomk`: the first `k` elements of each group, which keep their labels. Of elements
+    /// with the same value the first in order of labels is kept; upstream's choice is arbitrary.
+    fn pick(
+        &mut self,
+        k: &ScalarNode,
+        operand: &VectorNode,
+        rule: RuleRef,
+        at_ms: i64,
+        largest: bool,
+    ) -> Evaluated<Vec<Element>> {
+        let k = self.scalar(k, at_ms)?;
+        let elements = self.vector(operand, at_ms)?;
+        if elements.is_empty() {
+            return Ok(elements);
+        }
+        // promql/engine.go: convertibleToInt64
+        if k.is_nan() || k.abs() >= 9.223_372_036_854_775e18 {
+            return Err(EvalError::NotAnInteger(if k.is_nan() {
+                "NaN".to_owned()
+            } else {
+                format!("{k:e}")
+            }));
+        }
+        let k = if k < 1.0 { 0 } else { k as usize };
+        self.cache.slots.clear();
+        let mut groups: Vec<Vec<Element>> = Vec::new();
+        for element in elements {
+            let group = self.cache.relabel(self.plan, rule, element.labels);
+            match self.cache.slots.get(group.index()) {
+                Some(slot) => groups[slot].push(element),
+                None => {
+                    self.cache.slots.insert(group.index(), groups.len());
+                    groups.push(vec![element]);
+                }
+            }
+        }
+        let picked = groups.into_iter().flat_map(|group| {
+            let mut group = self.sorted_by_value(group, largest);
+            group.truncate(k);
+            group
+        });
+        Ok(picked.collect())
+    }
+
+    pub(crate) fn count_values(
+        &mut self,
+        label: &str,
+        grouping: &LabelRule,
+        elements: &[Element],
+    ) -> Vec<Element> {
+        let mut counts: BTreeMap<LabelId, f64> = BTreeMap::new();
+        for element in elements {
+            let labels = self.cache.labels.get(element.labels).with(label, &decimal(element.value));
+            let group = self.cache.labels.id(&grouping.apply(&labels));
+            *counts.entry(group).or_default() += 1.0;
+        }
+        counts.into_iter().map(|(labels, value)| Element { labels, value }).collect()
+    }
+}
+
+/// Variance over elements (Welford). NaN if the first value is not finite, as upstream.
+struct Spread {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Spread {
+    fn of(first: f64) -> Self {
+        Self { count: 1.0, mean: first, squares: if first.is_finite() { 0.0 } else { f64::NAN } }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
+    }
+
+    fn variance(&self) -> f64 {
+        self.squares / self.count
+    }
+}
+
+/// A value as Go's `strconv.FormatFloat(value, 'f', -1, 64)` writes it.
+fn decimal(value: f64) -> String {
+    match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        finite_or_nan => finite_or_nan.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_go_writes_them() {
+        let cases =
+            [(1.0, "1"), (0.25, "0.25"), (1e21, "1000000000000000000000"), (-0.0, "-0"), (f64::NAN, "NaN")];
+        for (value, expected) in cases {
+            assert_eq!(decimal(value), expected);
+        }
+        assert_eq!(decimal(f64::INFINITY), "+Inf");
+    }
+}

@@ -1,0 +1,183 @@
+//! What a prepared query remembers between evaluations: series it selects, and labels as numbers.
+//!
+//! Each label set that turns up gets a [`LabelId`]. A change of labels depends on nothing but the
+//! labels, so each [`LabelRule`] is applied once for each label set and looked up ever after.
+
+use std::collections::BTreeMap;
+
+use crate::labels::Labels;
+use crate::plan::{LabelRule, Plan, RuleRef, Selector};
+use crate::storage::{Identity, SeriesId, Storage, matches_all};
+
+/// A label set of one cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LabelId(u32);
+
+impl LabelId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Label sets that are remembered before memory is given back; `count_values` makes new ones forever.
+const MAX_LABEL_SETS: usize = 100_000;
+
+/// Memory of one query for one storage.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    identity: Option<Identity>,
+    pub(crate) labels: LabelTable,
+    rules: Vec<Vec<Option<LabelId>>>,
+    selected: Vec<Selected>,
+    /// For each histogram quantile of the query, the upper bound that a label set's `le` states.
+    pub(crate) bounds: Vec<Vec<Option<f64>>>,
+    /// Scratch for grouping by label set.
+    pub(crate) slots: Slots,
+    /// Scratch for counting distinct series.
+    pub(crate) touched: Slots,
+}
+
+impl Cache {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            identity: None,
+            labels: LabelTable::default(),
+            rules: vec![Vec::new(); plan.rules.len()],
+            selected: vec![Selected::default(); plan.selectors.len()],
+            bounds: vec![Vec::new(); plan.quantiles],
+            slots: Slots::default(),
+            touched: Slots::default(),
+        }
+    }
+
+    /// Notices another storage, and series that were created since the last evaluation.
+    pub(crate) fn refresh(&mut self, plan: &Plan, storage: &Storage) {
+        let full = self.labels.sets.len() > MAX_LABEL_SETS;
+        if full || self.identity.as_ref() != Some(storage.identity()) {
+            *self = Self::new(plan);
+            self.identity = Some(storage.identity().clone());
+        }
+        for (selected, selector) in self.selected.iter_mut().zip(&plan.selectors) {
+            selected.refresh(selector, storage, &mut self.labels);
+        }
+    }
+
+    /// The series of a selector, sorted by labels.
+    pub(crate) fn selected(&self, selector: usize) -> &[(SeriesId, LabelId)] {
+        &self.selected[selector].series
+    }
+
+    /// Applies a rule of the plan.
+    pub(crate) fn relabel(&mut self, plan: &Plan, rule: RuleRef, from: LabelId) -> LabelId {
+        if let Some(Some(known)) = self.rules[rule.0].get(from.index()) {
+            return *known;
+        }
+        let to = self.labels.apply(&plan.rules[rule.0], from);
+        let known = &mut self.rules[rule.0];
+        known.resize(known.len().max(from.index() + 1), None);
+        known[from.index()] = Some(to);
+        to
+    }
+}
+
+/// Label sets by number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LabelTable {
+    sets: Vec<Labels>,
+    ids: BTreeMap<Labels, LabelId>,
+}
+
+impl LabelTable {
+    pub(crate) fn get(&self, id: LabelId) -> &Labels {
+        &self.sets[id.index()]
+    }
+
+    pub(crate) fn id(&mut self, labels: &Labels) -> LabelId {
+        if let Some(&known) = self.ids.get(labels) {
+            return known;
+        }
+        let id = LabelId(u32::try_from(self.sets.len()).expect("memory ends long before 2^32 label sets"));
+        self.sets.push(labels.clone());
+        self.ids.insert(labels.clone(), id);
+        id
+    }
+
+    pub(crate) fn apply(&mut self, rule: &LabelRule, from: LabelId) -> LabelId {
+        let changed = rule.apply(self.get(from));
+        self.id(&changed)
+    }
+}
+
+/// The series that a selector matches, out of the first `scanned` of the storage.
+#[derive(Debug, Clone, Default)]
+struct Selected {
+    scanned: usize,
+    series: Vec<(SeriesId, LabelId)>,
+}
+
+impl Selected {
+    fn refresh(&mut self, selector: &Selector, storage: &Storage, table: &mut LabelTable) {
+        if self.scanned == storage.len() {
+            return;
+        }
+        let before = self.series.len();
+        for id in storage.candidates(&selector.matchers, self.scanned) {
+            let labels = storage.labels(id);
+            if matches_all(labels, &selector.matchers) {
+                self.series.push((id, table.id(labels)));
+            }
+        }
+        self.scanned = storage.len();
+        if self.series.len() > before {
+            self.series.sort_by(|(_, one), (_, other)| table.get(*one).cmp(table.get(*other)));
+        }
+    }
+}
+
+/// A map from small numbers to small numbers that is emptied at no cost.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slots {
+    generation: u64,
+    entries: Vec<(u64, u32)>,
+}
+
+impl Slots {
+    /// Forgets all entries.
+    pub(crate) fn clear(&mut self) {
+        self.generation += 1;
+    }
+
+    pub(crate) fn get(&self, key: usize) -> Option<usize> {
+        let (generation, slot) = *self.entries.get(key)?;
+        (generation == self.generation).then_some(slot as usize)
+    }
+
+    /// Enters a key that is not there, and says whether it was not.
+    pub(crate) fn insert(&mut self, key: usize, slot: usize) -> bool {
+        if key >= self.entries.len() {
+            self.entries.resize(key + 1, (0, 0));
+        }
+        let entry = &mut self.entries[key];
+        if entry.0 == self.generation {
+            return false;
+        }
+        *entry = (self.generation, u32::try_from(slot).expect("fewer than 2^32 elements"));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_forget_when_cleared() {
+        let mut slots = Slots::default();
+        slots.clear();
+        assert!(slots.insert(3, 7));
+        assert!(!slots.insert(3, 8));
+        assert_eq!((slots.get(3), slots.get(2), slots.get(9)), (Some(7), None, None));
+        slots.clear();
+        assert_eq!(slots.get(3), None);
+    }
+}

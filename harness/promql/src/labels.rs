@@ -1,0 +1,239 @@
+//! [`Labels`]: the identity of a series.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// The label that holds a metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// The label that holds a classic histogram bucket's upper bound.
+pub const BUCKET_BOUND: &str = "le";
+
+/// Labels that describe the metric rather than the series; most functions and operators drop them
+/// (prometheus schema/labels.go: IsMetadataLabel).
+pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+/// One label of a series.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label {
+    /// The label's name, such as `role`.
+    pub name: Arc<str>,
+    /// The label's value; never empty inside [`Labels`].
+    pub value: Arc<str>,
+}
+
+/// A set of labels, sorted by name; cloning is a reference count.
+///
+/// A label with an empty value is the same as no label, so none is kept. The order of two sets is
+/// upstream's (prometheus model/labels: Compare): label by label, name first.
+///
+/// ```
+/// use promql::Labels;
+///
+/// let labels = Labels::new([("role", "canary"), ("__name__", "up"), ("pod", "")]);
+/// assert_eq!(labels.to_string(), r#"up{role="canary"}"#);
+/// assert_eq!(labels.get("role"), Some("canary"));
+/// assert_eq!(labels.get("pod"), None);
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Arc<[Label]>);
+
+impl Labels {
+    /// Collects labels; of several with one name the last counts.
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut labels: Vec<Label> = Vec::new();
+        for (name, value) in pairs {
+            set(&mut labels, name.as_ref().into(), value.as_ref().into());
+        }
+        Self(labels.into())
+    }
+
+    /// The set without labels.
+    pub fn empty() -> Self {
+        Self(Arc::from([]))
+    }
+
+    /// The value of a label, if the label is there.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|label| &*label.name == name).map(|label| &*label.value)
+    }
+
+    /// The metric's name, if there is one.
+    pub fn metric_name(&self) -> Option<&str> {
+        self.get(METRIC_NAME)
+    }
+
+    /// The labels in order of their names.
+    pub fn iter(&self) -> std::slice::Iter<'_, Label> {
+        self.0.iter()
+    }
+
+    /// Whether there is no label.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of labels.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// These labels with one set; an empty value removes it.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut labels = self.0.to_vec();
+        set(&mut labels, name.into(), value.into());
+        Self(labels.into())
+    }
+
+    /// Only the labels named.
+    pub fn keep<S: AsRef<str>>(&self, names: &[S]) -> Self {
+        self.filter(|label| names.iter().any(|name| name.as_ref() == &*label.name))
+    }
+
+    /// All labels but those named.
+    pub fn without<S: AsRef<str>>(&self, names: &[S]) -> Self {
+        self.filter(|label| names.iter().all(|name| name.as_ref() != &*label.name))
+    }
+
+    fn filter(&self, wanted: impl Fn(&Label) -> bool) -> Self {
+        if self.0.iter().all(&wanted) {
+            return self.clone();
+        }
+        Self(self.0.iter().filter(|label| wanted(label)).cloned().collect())
+    }
+
+    /// The same labels with every text shared through `symbols`.
+    pub(crate) fn intern(&self, symbols: &mut Symbols) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|label| Label { name: symbols.share(&label.name), value: symbols.share(&label.value) })
+                .collect(),
+        )
+    }
+}
+
+fn set(labels: &mut Vec<Label>, name: Arc<str>, value: Arc<str>) {
+    match (labels.binary_search_by(|label| label.name.cmp(&name)), value.is_empty()) {
+        (Ok(at), true) => drop(labels.remove(at)),
+        (Ok(at), false) => labels[at].value = value,
+        (Err(_), true) => {}
+        (Err(at), false) => labels.insert(at, Label { name, value }),
+    }
+}
+
+/// Each label text once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Symbols(BTreeSet<Arc<str>>);
+
+impl Symbols {
+    fn share(&mut self, text: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        self.0.insert(text.clone());
+        text.clone()
+    }
+}
+
+/// Upstream's notation without the metric's name moved to the front: `{__name__="up", role="canary"}`
+/// (prometheus model/labels: String). Error texts use it.
+pub(crate) struct Braced<'a>(pub(crate) &'a Labels);
+
+impl fmt::Display for Braced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_pairs(f, self.0.iter())
+    }
+}
+
+fn write_pairs<'a>(f: &mut fmt::Formatter<'_>, labels: impl Iterator<Item = &'a Label>) -> fmt::Result {
+    f.write_str("{")?;
+    for (at, label) in labels.enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        write!(f, "{separator}{}={}", label.name, Quoted(&label.value))?;
+    }
+    f.write_str("}")
+}
+
+/// A text in double quotes, as PromQL writes a string.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for c in self.0.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(name) = self.metric_name() else { return write_pairs(f, self.iter()) };
+        f.write_str(name)?;
+        if self.len() == 1 {
+            return Ok(());
+        }
+        write_pairs(f, self.iter().filter(|label| &*label.name != METRIC_NAME))
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, Quoted(&self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_sorted_and_the_last_of_a_name_counts() {
+        let labels = Labels::new([("b", "1"), ("a", "2"), ("b", "3")]);
+        assert_eq!(labels.to_string(), r#"{a="2", b="3"}"#);
+    }
+
+    #[test]
+    fn an_empty_value_removes_a_label() {
+        let labels = Labels::new([("a", "1"), ("b", "2")]);
+        assert_eq!(labels.with("a", ""), Labels::new([("b", "2")]));
+    }
+
+    #[test]
+    fn order_is_label_by_label() {
+        let shorter = Labels::new([("a", "1")]);
+        let longer = Labels::new([("a", "1"), ("b", "1")]);
+        let other = Labels::new([("b", "0")]);
+        assert!(shorter < longer && longer < other);
+    }
+
+    #[test]
+    fn values_are_quoted_as_promql_strings() {
+        let labels = Labels::new([("__name__", "x"), ("path", "a\"b\\c\nd")]);
+        assert_eq!(labels.to_string(), r#"x{path="a\"b\\c\nd"}"#);
+    }
+
+    #[test]
+    fn interned_labels_share_their_texts() {
+        let mut symbols = Symbols::default();
+        let first = Labels::new([("role", "canary")]).intern(&mut symbols);
+        let second = Labels::new([("role", "canary")]).intern(&mut symbols);
+        assert!(Arc::ptr_eq(&first.0[0].value, &second.0[0].value));
+    }
+}

@@ -1,0 +1,159 @@
+//! Functions of the samples of one series in a window.
+
+use crate::plan::RangeFunction;
+use crate::storage::Window;
+use crate::sum::{Mean, Sum, quantile};
+
+/// The window that was asked for; its samples may cover less.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    /// The parameter of `quantile_over_time`.
+    pub(crate) quantile: f64,
+}
+
+/// Applies a function to a window with at least one sample; none if it needs more.
+pub(crate) fn apply(function: &RangeFunction, window: Window<'_>, bounds: Bounds) -> Option<f64> {
+    let values = window.values;
+    Some(match function {
+        RangeFunction::Rate => {
+            let seconds = (bounds.end_ms - bounds.start_ms) as f64 / 1000.0;
+            return extrapolated(window, bounds, true, Some(seconds));
+        }
+        RangeFunction::Increase => return extrapolated(window, bounds, true, None),
+        RangeFunction::Delta => return extrapolated(window, bounds, false, None),
+        RangeFunction::Irate => return last_change(window, true),
+        RangeFunction::Idelta => return last_change(window, false),
+        RangeFunction::Deriv => return slope(window),
+        RangeFunction::Changes => {
+            pairs(values).filter(|(before, after)| changed(*before, *after)).count() as f64
+        }
+        RangeFunction::Resets => pairs(values).filter(|(before, after)| after < before).count() as f64,
+        RangeFunction::Avg => {
+            let mut mean = Mean::of(values[0]);
+            values[1..].iter().for_each(|&value| mean.add(value));
+            mean.mean()
+        }
+        RangeFunction::Min => extreme(values, |value, best| value < best),
+        RangeFunction::Max => extreme(values, |value, best| value > best),
+        RangeFunction::Sum => {
+            let mut sum = Sum::default();
+            values.iter().for_each(|&value| sum.add(value));
+            if sum.sum.is_infinite() { sum.sum } else { sum.total() }
+        }
+        RangeFunction::Count => values.len() as f64,
+        RangeFunction::Last => *values.last()?,
+        RangeFunction::Stddev => variance(values).sqrt(),
+        RangeFunction::Stdvar => variance(values),
+        RangeFunction::Present => 1.0,
+        RangeFunction::Quantile(_) => quantile(bounds.quantile, &mut values.to_vec()),
+    })
+}
+
+/// Change over the window, extended to its edges where the samples suggest that the series goes on
+/// (prometheus promql/functions.go: extrapolatedRate).
+///
+/// With `span` between first and last sample and `average` between neighbours: a gap to an edge of at
+/// least 1.1 averages counts as half an average, for the series seems to start or end there. For a
+/// counter the gap at the start ends where the counter would be zero.
+fn extrapolated(
+    window: Window<'_>,
+    bounds: Bounds,
+    is_counter: bool,
+    per_seconds: Option<f64>,
+) -> Option<f64> {
+    let (&first_ms, &last_ms) = (window.times.first()?, window.times.last()?);
+    let (&first, &last) = (window.values.first()?, window.values.last()?);
+    if window.len() < 2 {
+        return None;
+    }
+    let mut change = last - first;
+    if is_counter {
+        for (before, after) in pairs(window.values) {
+            if after < before {
+                change += before;
+            }
+        }
+    }
+    let mut start_gap = (first_ms - bounds.start_ms) as f64 / 1000.0;
+    let mut end_gap = (bounds.end_ms - last_ms) as f64 / 1000.0;
+    let span = (last_ms - first_ms) as f64 / 1000.0;
+    let average = span / (window.len() - 1) as f64;
+    let limit = average * 1.1;
+    if start_gap >= limit {
+        start_gap = average / 2.0;
+    }
+    if is_counter && change > 0.0 && first >= 0.0 {
+        start_gap = start_gap.min(span * (first / change));
+    }
+    if end_gap >= limit {
+        end_gap = average / 2.0;
+    }
+    let factor = (span + start_gap + end_gap) / span;
+    Some(change * per_seconds.map_or(factor, |seconds| factor / seconds))
+}
+
+/// The change between the last two samples; per second and without resets for a counter
+/// (prometheus promql/functions.go: instantValue).
+fn last_change(window: Window<'_>, is_rate: bool) -> Option<f64> {
+    let (&[.., before_ms, after_ms], &[.., before, after]) = (window.times, window.values) else {
+        return None;
+    };
+    let reset = is_rate && after < before;
+    let change = if reset { after } else { after - before };
+    Some(if is_rate { change / ((after_ms - before_ms) as f64 / 1000.0) } else { change })
+}
+
+/// Least-squares slope per second (prometheus promql/functions.go: linearRegression).
+fn slope(window: Window<'_>) -> Option<f64> {
+    if window.len() < 2 {
+        return None;
+    }
+    let first = window.values[0];
+    if window.values.iter().all(|&value| value == first) {
+        return Some(if first.is_infinite() { f64::NAN } else { 0.0 });
+    }
+    let origin = window.times[0];
+    let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
+    for (&time, &y) in window.times.iter().zip(window.values) {
+        let x = (time - origin) as f64 / 1e3;
+        x_sum.add(x);
+        y_sum.add(y);
+        xy_sum.add(x * y);
+        xx_sum.add(x * x);
+    }
+    let count = window.len() as f64;
+    let (x, y) = (x_sum.total(), y_sum.total());
+    let covariance = xy_sum.total() - x * y / count;
+    let variance = xx_sum.total() - x * x / count;
+    Some(covariance / variance)
+}
+
+/// Population variance (prometheus promql/functions.go: varianceOverTime).
+fn variance(values: &[f64]) -> f64 {
+    let mut count = 0.0;
+    let [mut mean, mut squares] = [Sum::default(); 2];
+    for &value in values {
+        count += 1.0;
+        let delta = value - mean.total();
+        mean.add(delta / count);
+        squares.add(delta * (value - mean.total()));
+    }
+    squares.total() / count
+}
+
+/// The best value by `better`; NaN only if all are (prometheus promql/functions.go: compareOverTime).
+fn extreme(values: &[f64], better: impl Fn(f64, f64) -> bool) -> f64 {
+    values
+        .iter()
+        .fold(values[0], |best, &value| if better(value, best) || best.is_nan() { value } else { best })
+}
+
+fn changed(before: f64, after: f64) -> bool {
+    after != before && !(after.is_nan() && before.is_nan())
+}
+
+fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> + '_ {
+    values.iter().copied().zip(values.iter().skip(1).copied())
+}
