@@ -350,13 +350,35 @@ pub struct Volume {
     pub name: String,
     /// A ConfigMap.
     #[serde(default)]
-    pub config_map: Option<OptionalReference>,
+    pub config_map: Option<ConfigMapVolume>,
     /// A Secret.
     #[serde(default)]
     pub secret: Option<SecretVolume>,
     /// A claim.
     #[serde(default)]
     pub persistent_volume_claim: Option<ClaimVolume>,
+}
+
+/// A ConfigMap as a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ConfigMapVolume {
+    /// The name.
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: String,
+    /// The entries that become files; all where empty. Each must exist for the pod to start.
+    #[serde(default, deserialize_with = "nullable")]
+    pub items: Vec<VolumeItem>,
+    /// Whether the pod starts without it.
+    #[serde(default, deserialize_with = "nullable")]
+    pub optional: bool,
+}
+
+/// An entry that becomes a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct VolumeItem {
+    /// The entry.
+    #[serde(default, deserialize_with = "nullable")]
+    pub key: String,
 }
 
 /// A Secret as a volume.
@@ -366,6 +388,9 @@ pub struct SecretVolume {
     /// The name.
     #[serde(default, deserialize_with = "nullable")]
     pub secret_name: String,
+    /// The entries that become files; all where empty. Each must exist for the pod to start.
+    #[serde(default, deserialize_with = "nullable")]
+    pub items: Vec<VolumeItem>,
     /// Whether the pod starts without it.
     #[serde(default, deserialize_with = "nullable")]
     pub optional: bool,
