@@ -153,7 +153,12 @@ impl Api {
 
     /// What an object owns, in the order of creation.
     pub fn owned(&self, owner: ObjectId) -> impl Iterator<Item = &Object> {
-        self.children.get(&owner).into_iter().flatten().map(|id| self.get(*id)).filter(|object| !object.deleted)
+        self.children
+            .get(&owner)
+            .into_iter()
+            .flatten()
+            .map(|id| self.get(*id))
+            .filter(|object| !object.deleted)
     }
 
     /// Creates an object that a controller makes for itself.
@@ -211,7 +216,9 @@ impl Api {
     /// A result that the API server's schema would reject.
     pub fn patch(&mut self, id: ObjectId, patch: &Node) -> Result<bool, Problem> {
         let Some(live) = self.get(id).manifest.clone() else {
-            return Err(patch.problem(format!("{} is made by a controller and cannot be patched", self.get(id).key)));
+            return Err(
+                patch.problem(format!("{} is made by a controller and cannot be patched", self.get(id).key))
+            );
         };
         let mut merged = (*live).clone();
         merge_patch(&mut merged, patch);
@@ -337,7 +344,10 @@ fn metadata_of(manifest: &Node) -> (BTreeMap<String, String>, BTreeMap<String, S
 fn differs_beyond_metadata(before: &Node, after: &Node) -> bool {
     let rest = |node: &Node| -> Vec<(String, Node)> {
         let entries = node.as_map().into_iter().flatten();
-        entries.filter(|(key, _)| *key != "metadata").map(|(key, value)| (key.clone(), value.clone())).collect()
+        entries
+            .filter(|(key, _)| *key != "metadata")
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     };
     rest(before) != rest(after)
 }

@@ -79,7 +79,14 @@ impl GitHost {
     }
 
     /// Adds a commit with the given content on top of the branch.
-    pub fn push(&mut self, tree: Tree, title: &str, author: &str, at: Time, reverts: Option<CommitId>) -> &Commit {
+    pub fn push(
+        &mut self,
+        tree: Tree,
+        title: &str,
+        author: &str,
+        at: Time,
+        reverts: Option<CommitId>,
+    ) -> &Commit {
         let parent = self.head();
         let files = changed_files(parent.map(|commit| &commit.tree), &tree);
         let parent = parent.map(|commit| commit.id.clone());
@@ -101,7 +108,8 @@ impl GitHost {
     /// every file that the commit changed returns to what it was before. The error names a file that
     /// changed again since, where a real revert would stop with a conflict.
     pub fn reverted(&self, id: &CommitId) -> Result<Tree, String> {
-        let position = self.commits.iter().position(|commit| commit.id == *id).ok_or_else(|| id.to_string())?;
+        let position =
+            self.commits.iter().position(|commit| commit.id == *id).ok_or_else(|| id.to_string())?;
         let undone = &self.commits[position];
         let empty = Tree::default();
         let before = position.checked_sub(1).map_or(&empty, |index| &self.commits[index].tree);
@@ -111,7 +119,9 @@ impl GitHost {
                 return Err(path.clone());
             }
             match before.get(path) {
-                Some(content) => tree.insert(path, Arc::clone(content)).expect("the path was in a tree before"),
+                Some(content) => {
+                    tree.insert(path, Arc::clone(content)).expect("the path was in a tree before")
+                }
                 None => {
                     tree.remove(path);
                 }
@@ -129,7 +139,9 @@ fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
         .filter(|(path, content)| after.get(path) != Some(*content))
         .map(|(path, _)| path.to_owned())
         .collect();
-    paths.extend(after.files().filter(|(path, _)| before.get(path).is_none()).map(|(path, _)| path.to_owned()));
+    paths.extend(
+        after.files().filter(|(path, _)| before.get(path).is_none()).map(|(path, _)| path.to_owned()),
+    );
     paths.sort();
     paths
 }
@@ -164,9 +176,10 @@ fn commit_id(tree: &Tree, parent: Option<&CommitId>, title: &str, author: &str, 
 }
 
 fn tree_object(folder: &Folder<'_>) -> [u8; 20] {
-    let files = folder.files.iter().map(|(name, content)| {
-        (name.to_string(), format!("100644 {name}\0"), object_id("blob", content))
-    });
+    let files = folder
+        .files
+        .iter()
+        .map(|(name, content)| (name.to_string(), format!("100644 {name}\0"), object_id("blob", content)));
     // Git sorts a folder as if its name ended in a slash.
     let folders = folder
         .folders

@@ -1,12 +1,14 @@
 //! Kubernetes' own controllers: Deployments, ReplicaSets, scheduler, kubelet, endpoints.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use manifests::objects::PodTemplate;
-use timeline::PodPhase;
+use timeline::{PodPhase, PodStatus, Role};
 use units::{Duration, Time};
 
-use crate::api::ObjectId;
+use crate::api::{Body, Object, ObjectId};
+use crate::{World, rollouts};
 
 pub mod deployment;
 pub mod endpoints;
@@ -23,7 +25,7 @@ pub struct ReplicaSet {
     /// The label that carries the hash: `rollouts-pod-template-hash` or `pod-template-hash`.
     pub hash_label: &'static str,
     /// Labels that pods get beside the template's and the hash.
-    pub pod_labels: std::collections::BTreeMap<String, String>,
+    pub pod_labels: BTreeMap<String, String>,
     /// Pods asked for.
     pub replicas: u32,
     /// How long a pod must be ready to count as available.
@@ -48,7 +50,7 @@ pub struct ReplicaSetStatus {
 pub struct Pod {
     /// What it is made of.
     pub template: Arc<PodTemplate>,
-    /// Its count among all pods of the run, from 0; the purpose of its random stream.
+    /// Its count among all pods of the run, from 0: the purpose of its random stream.
     pub ordinal: u32,
     /// Where it is in its life.
     pub phase: PodPhase,
@@ -58,8 +60,9 @@ pub struct Pod {
     pub node: Option<u32>,
     /// When its container started last.
     pub started: Option<Time>,
-    /// When its server has loaded the weights and answers; `None` before the container started and
-    /// for a model that never gets there.
+    /// How often its container was started again.
+    pub restarts: u32,
+    /// When its server has loaded the weights; `None` before the container started.
     pub serving_from: Option<Time>,
     /// Since when it is ready.
     pub ready_since: Option<Time>,
@@ -67,12 +70,14 @@ pub struct Pod {
     pub model: Option<Arc<str>>,
     /// `MODEL_NAME` of its environment.
     pub model_name: Option<Arc<str>>,
-    /// When the kubelet looks at it next.
-    pub next: Option<Time>,
+    /// Its count among the pods of its model version, from 0.
+    pub model_ordinal: u32,
+    /// When the kubelet has to do with it next, and what for.
+    pub next: Option<(Time, kubelet::Next)>,
 }
 
 /// What the Deployment controller keeps in its status.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployment {
     /// The generation that the controller acted on.
     pub observed_generation: u64,
@@ -88,16 +93,90 @@ pub struct Deployment {
     pub revision: u64,
 }
 
-/// The endpoints of a Service: the pods behind it that are ready.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    /// Ready pods in the order of their creation.
-    pub ready: Vec<ObjectId>,
-    /// Pods that are selected and run, but are not ready.
-    pub not_ready: Vec<ObjectId>,
+/// What the model of Kubernetes remembers outside of its objects.
+#[derive(Debug, Default)]
+pub struct State {
+    pods: u32,
+    pods_of_model: BTreeMap<Arc<str>, u32>,
+    endpoints: BTreeMap<ObjectId, endpoints::Endpoints>,
+}
+
+impl State {
+    /// The count of the next pod, from 0.
+    fn next_pod(&mut self) -> u32 {
+        self.pods += 1;
+        self.pods - 1
+    }
+
+    /// The count of the next pod of a model version, from 0.
+    fn next_pod_of_model(&mut self, version: &Arc<str>) -> u32 {
+        let count = self.pods_of_model.entry(Arc::clone(version)).or_default();
+        *count += 1;
+        *count - 1
+    }
+}
+
+impl ReplicaSet {
+    /// A set of no pods yet.
+    pub fn new(template: Arc<PodTemplate>, hash: String, hash_label: &'static str, min_ready: Duration) -> Self {
+        let (pod_labels, status) = (BTreeMap::new(), ReplicaSetStatus::default());
+        Self { template, hash, hash_label, pod_labels, replicas: 0, min_ready, status }
+    }
+}
+
+/// The replica set in an object, where it is one.
+pub fn as_replica_set(object: &Object) -> Option<&ReplicaSet> {
+    match &object.body {
+        Body::ReplicaSet(set) => Some(set),
+        _ => None,
+    }
+}
+
+/// The pod in an object, where it is one.
+pub fn as_pod(object: &Object) -> Option<&Pod> {
+    match &object.body {
+        Body::Pod(pod) => Some(pod),
+        _ => None,
+    }
 }
 
 /// What the timeline says of a pod.
-pub(crate) fn observed(_world: &crate::World<'_>, _id: ObjectId) -> timeline::PodStatus {
-    todo!("kubernetes")
+///
+/// # Panics
+/// If the object is no pod.
+pub(crate) fn observed(world: &World<'_>, id: ObjectId) -> PodStatus {
+    let object = world.api.get(id);
+    let pod = as_pod(object).expect("the caller names a pod");
+    let set = object.owner.map(|owner| world.api.get(owner));
+    PodStatus {
+        namespace: object.key.namespace.as_deref().unwrap_or_default().to_owned(),
+        pod: object.key.name.to_string(),
+        replica_set: set.map(|set| set.key.name.to_string()).unwrap_or_default(),
+        role: set.map_or(Role::Other, |set| rollouts::role_of(world, set.id)),
+        phase: pod.phase,
+        model: pod.model.as_deref().map(str::to_owned),
+        reason: pod.reason.clone(),
+    }
+}
+
+/// Whether no pod changes by itself any more. One that waits for a ConfigMap that is not there, or
+/// whose container was started again and again, counts as settled.
+pub(crate) fn is_settled(world: &World<'_>) -> bool {
+    world.api.of_kind("", "Pod").filter_map(as_pod).all(|pod| match pod.next {
+        Some((_, kubelet::Next::Start)) => pod.reason.starts_with(kubelet::CONFIG_ERROR) || pod.restarts > RESTARTS_UNTIL_HOPELESS,
+        Some((_, kubelet::Next::Ready | kubelet::Next::Restart)) => pod.restarts > RESTARTS_UNTIL_HOPELESS,
+        None => true,
+    })
+}
+
+/// A container that was restarted more often than this is not waited for.
+const RESTARTS_UNTIL_HOPELESS: u32 = 3;
+
+/// Deletes everything in a namespace that is gone.
+pub(crate) fn remove_contents(world: &mut World<'_>, namespace: ObjectId) {
+    let name = world.api.get(namespace).key.name.clone();
+    let inside = world.api.all().filter(|object| object.key.namespace.as_deref() == Some(&*name));
+    for id in inside.map(|object| object.id).collect::<Vec<_>>() {
+        world.api.delete(id);
+    }
 }

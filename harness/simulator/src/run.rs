@@ -1,9 +1,17 @@
+//! A run from its start to its end.
+
+use std::sync::Arc;
+
 use behaviour::Arrivals;
 use manifests::tree::Tree;
 use scenario::Scenario;
-use timeline::Timeline;
-use units::Duration;
+use timeline::{EndReason, Engine, Event, RunEnded, RunStarted, Source, Timeline};
+use units::{Duration, Time};
 use yaml::Problem;
+
+use crate::{
+    Task, World, actions, analysis, argocd, kubernetes, observe, prometheus, rollouts, traffic, watch,
+};
 
 /// What a run is fed with.
 pub struct Input<'a> {
@@ -12,7 +20,7 @@ pub struct Input<'a> {
     /// The content of the repository that it names.
     pub repository: &'a Tree,
     /// How it is run.
-    pub options: Options,
+    pub options: &'a Options,
 }
 
 /// How a scenario is run.
@@ -28,12 +36,129 @@ pub struct Options {
     pub version: String,
 }
 
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Run {
+    /// What happened.
+    pub timeline: Timeline,
+    /// How many tasks the kernel handed out.
+    pub tasks: u64,
+}
+
+/// More tasks within one virtual instant than any pipeline needs: a controller that wakes itself for ever.
+const TASKS_PER_INSTANT: u64 = 100_000;
+
 /// Runs a scenario to its end.
 ///
 /// # Errors
 /// What only running can find wrong in the user's input: a model version without behaviour, an action
 /// on a resource that does not exist, an edit of a missing file.
-pub fn simulate(input: &Input<'_>) -> Result<Timeline, Problem> {
-    let _ = input;
-    Ok(Timeline::default())
+///
+/// # Panics
+/// When a controller of the model never comes to rest within an instant, which is a defect.
+pub fn simulate(input: &Input<'_>) -> Result<Run, Problem> {
+    let mut world = World::new(input.scenario, input.options);
+    begin(&mut world, input.repository);
+    let reason = run_to_end(&mut world);
+    if let Some(problem) = world.failure.take() {
+        return Err(problem);
+    }
+    traffic::close(&mut world);
+    world.emit(Source::Rehearse, Event::RunEnded(RunEnded { reason }));
+    Ok(Run { tasks: world.kernel.steps(), timeline: Timeline { entries: world.entries } })
+}
+
+fn begin(world: &mut World<'_>, repository: &Tree) {
+    let slow = traffic::slow_bound(world.scenario, repository);
+    world.traffic.set_slow_bound(slow.as_ref().map(|bound| bound.seconds));
+    let started = RunStarted {
+        rehearse: world.options.version.clone(),
+        format: timeline::FORMAT,
+        scenario: world.scenario.name.clone(),
+        engine: Engine::Sim,
+        seed: world.options.seed,
+        speed: 1.0,
+        slow,
+    };
+    world.emit(Source::Rehearse, Event::RunStarted(started));
+    actions::begin(world, repository);
+    after_task(world);
+}
+
+fn run_to_end(world: &mut World<'_>) -> EndReason {
+    let (limit, at_limit) = match world.scenario.duration {
+        Some(duration) => (Time::ZERO + duration, EndReason::DurationReached),
+        None => (Time::ZERO + world.options.limit, EndReason::TimeLimit),
+    };
+    let (mut instant, mut tasks_in_instant) = (Time::ZERO, 0);
+    loop {
+        if world.failure.is_some() {
+            return EndReason::Interrupted;
+        }
+        if let Some(settled) = settled_at(world) {
+            // Nothing happens until then, so that the clock only has to be moved.
+            while world.kernel.next(settled).is_some() {}
+            return EndReason::Settled;
+        }
+        let Some(task) = world.kernel.next(limit) else { return at_limit };
+        if world.now() > instant {
+            (instant, tasks_in_instant) = (world.now(), 0);
+        }
+        tasks_in_instant += 1;
+        assert!(tasks_in_instant < TASKS_PER_INSTANT, "{task:?} never comes to rest at {instant}");
+        perform(world, task);
+        after_task(world);
+    }
+}
+
+fn perform(world: &mut World<'_>, task: Task) {
+    match task {
+        Task::Action(index) => actions::perform(world, index),
+        Task::Kubelet(id) => kubernetes::kubelet::reconcile(world, id),
+        Task::ReplicaSet(id) => kubernetes::replica_set::reconcile(world, id),
+        Task::Deployment(id) => kubernetes::deployment::reconcile(world, id),
+        Task::Endpoints(id) => kubernetes::endpoints::reconcile(world, id),
+        Task::Namespace(id) => kubernetes::remove_contents(world, id),
+        Task::Traffic => traffic::advance(world),
+        Task::Discovery(id) => prometheus::discover(world, id),
+        Task::Scrape(target) => prometheus::scrape(world, target),
+        Task::AnalysisRun(id) => analysis::reconcile(world, id),
+        Task::Rollout(id) => rollouts::reconcile(world, id),
+        Task::Application(id) => argocd::reconcile(world, id),
+        Task::ApplicationResync(id) => argocd::resync(world, id),
+    }
+}
+
+fn after_task(world: &mut World<'_>) {
+    watch::deliver(world);
+    observe::write_changes(world);
+    actions::follow(world);
+}
+
+/// When the run ends because everything has settled: `settle` after the last thing that moved, if
+/// nothing is under way and no action is still to come by then.
+fn settled_at(world: &World<'_>) -> Option<Time> {
+    let end = world.observed.moved + world.scenario.settle;
+    let next = world.kernel.next_at()?;
+    let at_rest = world.scenario.duration.is_none()
+        && next > end
+        && actions::is_settled(world)
+        && everything_settled(world);
+    at_rest.then_some(end)
+}
+
+fn everything_settled(world: &World<'_>) -> bool {
+    kubernetes::is_settled(world)
+        && world.api.of_kind("argoproj.io", "Application").all(|app| argocd::is_settled(world, app.id))
+        && world.api.of_kind("argoproj.io", "Rollout").all(|rollout| rollouts::is_settled(world, rollout.id))
+}
+
+/// A tree from paths and texts, for tests and examples.
+pub fn tree_of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Tree {
+    let mut tree = Tree::default();
+    for (path, text) in files {
+        tree.insert(path, Arc::<[u8]>::from(text.as_bytes()))
+            .expect("a test names only paths inside its repository");
+    }
+    tree
 }

@@ -3,6 +3,7 @@
 use timeline::PodPhase;
 
 use crate::api::{Body, ChangeKind, Object, ObjectId};
+use crate::kubernetes::as_pod;
 use crate::{Task, World, argocd, observe};
 
 /// Hands every change since the last call to the controllers that watch for it.
@@ -24,6 +25,9 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             if change == ChangeKind::Created {
                 tasks.push(Task::Kubelet(id));
             }
+            if change == ChangeKind::Deleted {
+                tasks.extend(unscheduled(world));
+            }
             tasks.extend(object.owner.filter(|owner| world.api.exists(*owner)).map(Task::ReplicaSet));
             if pod.phase != PodPhase::Pending {
                 tasks.extend(services_of(world, object).map(Task::Endpoints));
@@ -33,7 +37,9 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             if matches!(change, ChangeKind::Created | ChangeKind::Updated) {
                 tasks.push(Task::ReplicaSet(id));
             }
-            tasks.extend(object.owner.filter(|owner| world.api.exists(*owner)).map(|owner| owner_task(world, owner)));
+            tasks.extend(
+                object.owner.filter(|owner| world.api.exists(*owner)).map(|owner| owner_task(world, owner)),
+            );
         }
         Body::AnalysisRun(_) => {
             tasks.push(Task::AnalysisRun(id));
@@ -62,12 +68,19 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
 fn woken_by_plain(world: &World<'_>, object: &Object, change: ChangeKind) -> Vec<Task> {
     match &*object.key.kind {
         "Service" => {
-            let monitors = world.api.of_kind("monitoring.coreos.com", "ServiceMonitor").map(|m| Task::Discovery(m.id));
-            rollouts_beside(world, object).into_iter().chain([Task::Endpoints(object.id)]).chain(monitors).collect()
+            let monitors =
+                world.api.of_kind("monitoring.coreos.com", "ServiceMonitor").map(|m| Task::Discovery(m.id));
+            rollouts_beside(world, object)
+                .into_iter()
+                .chain([Task::Endpoints(object.id)])
+                .chain(monitors)
+                .collect()
         }
         "ServiceMonitor" => vec![Task::Discovery(object.id)],
         "AnalysisTemplate" => rollouts_beside(world, object),
-        "ClusterAnalysisTemplate" => world.api.of_kind("argoproj.io", "Rollout").map(|r| Task::Rollout(r.id)).collect(),
+        "ClusterAnalysisTemplate" => {
+            world.api.of_kind("argoproj.io", "Rollout").map(|r| Task::Rollout(r.id)).collect()
+        }
         "Namespace" if change == ChangeKind::Deleted => vec![Task::Namespace(object.id)],
         _ => Vec::new(),
     }
@@ -83,6 +96,12 @@ fn owner_task(world: &World<'_>, owner: ObjectId) -> Task {
         | Body::Application(..)
         | Body::Plain(_) => Task::Rollout(owner),
     }
+}
+
+/// Pods that wait for room on a node.
+fn unscheduled<'w>(world: &'w World<'_>) -> impl Iterator<Item = Task> + 'w {
+    let pods = world.api.of_kind("", "Pod");
+    pods.filter(|pod| as_pod(pod).is_some_and(|pod| pod.node.is_none())).map(|pod| Task::Kubelet(pod.id))
 }
 
 fn services_of<'w>(world: &'w World<'_>, pod: &'w Object) -> impl Iterator<Item = ObjectId> + 'w {

@@ -10,7 +10,7 @@ use crate::api::{Api, ObjectId};
 use crate::git::GitHost;
 use crate::kernel::Kernel;
 use crate::run::Options;
-use crate::{actions, argocd, observe, prometheus, traffic};
+use crate::{actions, argocd, kubernetes, observe, prometheus, traffic};
 
 /// What the kernel hands out. The order of the variants is the order within one instant: what a
 /// person does, then pods and their controllers, then Prometheus, then analysis runs to a standstill,
@@ -59,6 +59,8 @@ pub struct World<'a> {
     pub git: GitHost,
     /// Argo CD's own memory: queues, caches.
     pub argocd: argocd::State,
+    /// Kubernetes: counts of pods, endpoints.
+    pub kubernetes: kubernetes::State,
     /// Prometheus: targets and samples.
     pub prometheus: prometheus::State,
     /// The clients and what they experienced.
@@ -81,10 +83,11 @@ impl<'a> World<'a> {
             api: Api::default(),
             git: GitHost::default(),
             argocd: argocd::State::default(),
+            kubernetes: kubernetes::State::default(),
             prometheus: prometheus::State::default(),
             traffic: traffic::State::new(scenario, options),
             actions: actions::State::new(scenario),
-            observed: observe::State::default(),
+            observed: observe::State::new(scenario),
             entries: Vec::new(),
             failure: None,
             not_simulated: BTreeMap::new(),
@@ -103,14 +106,26 @@ impl<'a> World<'a> {
     }
 
     /// Records a Kubernetes Event about an object.
-    pub fn record(&mut self, source: Source, object: ObjectId, warning: bool, reason: &str, message: impl Into<String>) {
+    pub fn record(
+        &mut self,
+        source: Source,
+        object: ObjectId,
+        warning: bool,
+        reason: &str,
+        message: impl Into<String>,
+    ) {
         let resource = resource_name(&self.api.get(object).key);
         let event = Recorded { resource, warning, reason: reason.to_owned(), message: message.into() };
         self.emit(source, Event::Recorded(event));
     }
 
     /// Reports, once, something that was met and is not modelled.
-    pub fn not_simulated(&mut self, what: impl Into<String>, place: impl Into<String>, instead: impl Into<String>) {
+    pub fn not_simulated(
+        &mut self,
+        what: impl Into<String>,
+        place: impl Into<String>,
+        instead: impl Into<String>,
+    ) {
         let (what, place) = (what.into(), place.into());
         if self.not_simulated.insert(format!("{what} {place}"), ()).is_none() {
             let event = NotSimulated { what, place, instead: instead.into() };
