@@ -261,7 +261,7 @@ pub struct ResourceSynced {
 }
 
 /// A resource by kind and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResourceName {
     /// The kind, such as `ConfigMap`.
     pub kind: String,
