@@ -264,6 +264,11 @@ pub(crate) fn covered(mut spans: Vec<(Time, Time)>) -> Duration {
     total
 }
 
+/// A sum that is plain zero where there is nothing to add; the standard one is minus zero.
+pub(crate) fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |sum, number| sum + number)
+}
+
 fn blind(timeline: &Timeline) -> Vec<Blind> {
     let mut served: BTreeMap<&str, Vec<(Time, Time, f64)>> = BTreeMap::new();
     for entry in &timeline.entries {
@@ -278,13 +283,13 @@ fn blind(timeline: &Timeline) -> Vec<Blind> {
         let looked = looked_at(timeline, rollout)?;
         let parts = || spans.iter().flat_map(|span| not_covered(*span, &looked));
         let time = covered(parts().map(|(from, until, _)| (from, until)).collect());
-        Some(Exposure { time, requests: parts().map(|(_, _, requests)| requests).sum() })
+        Some(Exposure { time, requests: sum(parts().map(|(_, _, requests)| requests)) })
     };
     let blind = served.into_iter().map(|(rollout, spans)| Blind {
         rollout: rollout.into(),
         served: Exposure {
             time: covered(spans.iter().map(|(from, until, _)| (*from, *until)).collect()),
-            requests: spans.iter().map(|(_, _, requests)| requests).sum(),
+            requests: sum(spans.iter().map(|(_, _, requests)| *requests)),
         },
         unseen: unseen(rollout, &spans),
     });

@@ -21,7 +21,7 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn of(&self, kind: RequestKind) -> f64 {
-        self.parts.iter().map(|(_, requests, part)| quantity(requests, kind) * part).sum()
+        crate::cost::sum(self.parts.iter().map(|(_, requests, part)| quantity(requests, kind) * part))
     }
 
     /// The entries that contributed most of `kind`.
