@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use behaviour::Profile;
+use indexmap::IndexMap;
+use units::{Duration, Rate};
+use yaml::Source;
+
+use crate::{Expectation, PlannedAction};
+
+/// One rehearsal, valid as far as it can be checked without its repository.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name, which is its file's name without the ending by convention.
+    pub name: String,
+    /// The case of the matrix that this is, as `key=value, …`; empty without a matrix.
+    pub case: String,
+    /// What it is about, for people.
+    pub story: String,
+    /// The folder that is served as the Application's `repoURL`, relative to the scenario file.
+    pub repository: String,
+    /// The files of the repository that an operator applies once, by hand, at the start.
+    pub apply: Vec<String>,
+    /// How each model version behaves, by the `MODEL_VERSION` that a container starts with.
+    pub models: IndexMap<String, Profile>,
+    /// What clients send.
+    pub traffic: Traffic,
+    /// The cluster around the pipeline.
+    pub cluster: Cluster,
+    /// What is done, in the order written.
+    pub events: Vec<PlannedAction>,
+    /// What must happen.
+    pub expect: Vec<Expectation>,
+    /// How long the run lasts; `None` until everything has settled.
+    pub duration: Option<Duration>,
+    /// How long nothing may move before the run counts as settled.
+    pub settle: Duration,
+    /// The file that it was read from.
+    pub source: Arc<Source>,
+}
+
+/// What clients send to the model's Service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    /// Requests a second in all; zero for none.
+    pub rate: Rate,
+    /// The Service that is called; `None` for the only one that selects the workload's pods.
+    pub service: Option<String>,
+    /// The latency above which a request is slow; `None` for the bound that a gate's condition states.
+    pub slow: Option<Duration>,
+}
+
+/// The cluster around the pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// The number of nodes.
+    pub nodes: u32,
+    /// GPUs on each node (`nvidia.com/gpu`).
+    pub gpus_per_node: u32,
+    /// From a pod's creation to the start of its container: scheduling, image, volumes.
+    pub pod_start: Duration,
+    /// How often Prometheus scrapes where no ServiceMonitor says otherwise.
+    pub scrape_interval: Duration,
+    /// Whether the Git host tells Argo CD of each push, so that nothing waits for the next poll.
+    pub webhook: bool,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            nodes: 4,
+            gpus_per_node: 8,
+            pod_start: Duration::from_secs(2),
+            scrape_interval: Duration::from_secs(30),
+            webhook: false,
+        }
+    }
+}
