@@ -82,19 +82,28 @@ pub fn samples(text: &str) -> Result<Vec<Option<f64>>, NotationError> {
 pub fn load(storage: &mut Storage, interval_ms: i64, text: &str) -> Result<(), NotationError> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     for line in lines {
-        let end_of_name = match line.rfind('}') {
-            Some(brace) => brace + 1,
-            None => line.find(char::is_whitespace).unwrap_or(line.len()),
-        };
-        let (name, values) = line.split_at(end_of_name);
-        let series = storage.series(&labels(name)?);
-        for (at, sample) in samples(values)?.into_iter().enumerate() {
-            if let Some(value) = sample {
-                storage.append(series, at as i64 * interval_ms, value)?;
+        let (labels, values) = series(line)?;
+        let id = storage.series(&labels);
+        for (at, value) in values.into_iter().enumerate() {
+            if let Some(value) = value {
+                storage.append(id, at as i64 * interval_ms, value)?;
             }
         }
     }
     Ok(())
+}
+
+/// Parses one series: its name and labels, then its samples.
+///
+/// # Errors
+/// The line is not in the notation.
+pub fn series(line: &str) -> Result<(Labels, Vec<Option<f64>>), NotationError> {
+    let end_of_name = match line.rfind('}') {
+        Some(brace) => brace + 1,
+        None => line.find(char::is_whitespace).unwrap_or(line.len()),
+    };
+    let (name, values) = line.split_at(end_of_name);
+    Ok((labels(name)?, samples(values)?))
 }
 
 /// Reads the labels of one series, written as `name{label="value"}`.

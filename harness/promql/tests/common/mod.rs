@@ -15,7 +15,11 @@
 //! `eval` lists the result in order: an element of a vector a line, `scalar`, or `"text"`. `load`
 //! starts a new storage. `range 0 5m 1m` evaluates over a range, with `value@seconds` as points.
 
-#![allow(clippy::unwrap_used, reason = "a table that cannot be read fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a table that cannot be read fails the test; each test uses a part of this"
+)]
 
 use std::fmt::Write as _;
 
@@ -25,8 +29,8 @@ pub(crate) struct Case {
     pub(crate) table: String,
     pub(crate) line: usize,
     pub(crate) interval_ms: i64,
-    /// The series of the case's storage, in notation.
-    pub(crate) series: String,
+    /// The series of the case's storage.
+    pub(crate) notation: String,
     pub(crate) time: Time,
     pub(crate) query: String,
     pub(crate) expected: Expected,
@@ -44,9 +48,23 @@ pub(crate) enum Expected {
 }
 
 impl Case {
+    /// The series of the case's storage, with stale markers.
+    pub(crate) fn series(&self) -> Vec<(Labels, Vec<(i64, f64)>)> {
+        let series = self.notation.lines().map(|line| notation::series(line).unwrap());
+        series
+            .map(|(labels, values)| {
+                let points = values
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, value)| Some((at as i64 * self.interval_ms, (*value)?)));
+                (labels, points.collect())
+            })
+            .collect()
+    }
+
     pub(crate) fn storage(&self) -> Storage {
         let mut storage = Storage::new();
-        notation::load(&mut storage, self.interval_ms, &self.series)
+        notation::load(&mut storage, self.interval_ms, &self.notation)
             .unwrap_or_else(|error| panic!("{}: {error}", self.place()));
         storage
     }
@@ -104,8 +122,8 @@ fn parse(table: &str, file: &std::path::Path) -> Vec<Case> {
             other => panic!("{table} line {}: unknown command {other}", at + 1),
         };
         let (time, query) = time_and_query(command, rest);
-        let (table, series) = (table.to_owned(), series.clone());
-        cases.push(Case { table, line: at + 1, interval_ms, series, time, query, expected });
+        let (table, notation) = (table.to_owned(), series.clone());
+        cases.push(Case { table, line: at + 1, interval_ms, notation, time, query, expected });
     }
     cases
 }
