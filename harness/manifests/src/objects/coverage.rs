@@ -65,6 +65,7 @@ pub(crate) fn report(node: &Node, key: &ObjectKey, unread: Vec<(String, Place)>)
             not_modelled.extend(asked);
         }
     }
+    not_modelled.sort_by_key(|found| (found.place.line, found.place.column));
     let by_path: BTreeMap<&str, &Part> = parts.iter().map(|part| (part.at.as_str(), part)).collect();
     let unknown =
         unread.into_iter().filter_map(|(path, place)| unknown_field(&by_path, path, place)).collect();

@@ -19,9 +19,8 @@ use super::{Analysis, InvalidSpec, PodTemplateHash, Rollout, RunArgument};
 const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
-/// Templates that one analysis may lead to, nested ones included. Upstream has no bound, and never
-/// returns from a circle.
-const MAX_TEMPLATES: usize = 256;
+/// How deep templates may name one another. Upstream has no bound.
+const MAX_DEPTH: usize = 32;
 
 /// Where a Rollout's references lead, all in its own namespace.
 pub trait References {
@@ -283,48 +282,53 @@ impl Analyses {
     /// Finds the templates and those that they name in turn (`getReferencedAnalysisTemplatesFromRef`,
     /// `FilterUniqueTemplates`).
     ///
+    /// Deviation: templates that name one another in a circle are refused; upstream's controller never
+    /// returns from it.
+    ///
     /// # Errors
-    /// A template that does not exist, and more than 256 templates, as a circle of them would be.
+    /// A template that does not exist, a circle, and templates named more than 32 deep.
     pub fn find(
-        references_to: &[TemplateReference],
+        named: &[TemplateReference],
         references: &dyn References,
         field: &str,
     ) -> Result<Self, FieldError> {
         let mut found = Self::default();
-        let mut seen = BTreeSet::new();
-        let mut steps = 0;
-        found.add(references_to, references, field, &mut seen, &mut steps)?;
+        found.add(named, references, field, &mut Vec::new())?;
         Ok(found)
     }
 
     fn add(
         &mut self,
-        references_to: &[TemplateReference],
+        named: &[TemplateReference],
         references: &dyn References,
         field: &str,
-        seen: &mut BTreeSet<(bool, String)>,
-        steps: &mut usize,
+        ancestors: &mut Vec<TemplateReference>,
     ) -> Result<(), FieldError> {
-        for TemplateReference { template_name: name, cluster_scope } in references_to {
-            *steps += 1;
-            if *steps > MAX_TEMPLATES {
-                let detail = format!("more than {MAX_TEMPLATES} analysis templates, or a circle of them");
+        for reference in named {
+            let name = &reference.template_name;
+            if ancestors.contains(reference) || ancestors.len() == MAX_DEPTH {
+                let detail =
+                    format!("analysis templates name one another in a circle or over {MAX_DEPTH} deep");
                 return Err(FieldError::invalid_text(field, name, &detail));
             }
-            let (kind, template) = match cluster_scope {
-                true => ("ClusterAnalysisTemplate", references.cluster_analysis_template(name)),
-                false => ("AnalysisTemplate", references.analysis_template(name)),
+            let (kind, template, list) = match reference.cluster_scope {
+                true => (
+                    "ClusterAnalysisTemplate",
+                    references.cluster_analysis_template(name),
+                    &mut self.cluster_templates,
+                ),
+                false => ("AnalysisTemplate", references.analysis_template(name), &mut self.templates),
             };
             let Some(template) = template else {
                 return Err(FieldError::invalid_text(field, name, &format!("{kind} '{name}' not found")));
             };
-            if seen.insert((*cluster_scope, name.clone())) {
-                match cluster_scope {
-                    true => self.cluster_templates.push(Arc::clone(&template)),
-                    false => self.templates.push(Arc::clone(&template)),
-                }
-                self.add(&template.spec.templates, references, "spec.templates", seen, steps)?;
+            if list.iter().any(|known| known.metadata.name == *name) {
+                continue;
             }
+            list.push(Arc::clone(&template));
+            ancestors.push(reference.clone());
+            self.add(&template.spec.templates, references, "spec.templates", ancestors)?;
+            ancestors.pop();
         }
         Ok(())
     }
