@@ -187,7 +187,15 @@ fn what_is_wrong_with_an_expectation() {
             "a match that is no mapping",
             expect("{ resource: { kind: Pod, name: a }, never: { match: Failed } }"),
         ),
-        ("a field outside match", expect("{ resource: { kind: Pod, name: a }, never: { status: Failed } }")),
+        (
+            "a misspelt key of a resource's state",
+            expect("{ resource: { kind: Pod, name: a }, never: { exist: true } }")
+        ),
+        ("a resource's state as a word", expect("{ resource: { kind: Pod, name: a }, never: Failed }")),
+        (
+            "a field beside match",
+            expect("{ resource: { kind: Pod, name: a }, never: { match: { a: 1 }, status: Failed } }")
+        ),
         ("of an unknown id", expect("{ rollout: r, becomes: aborted, of: relaese }")),
         ("of an action that is not done", expect("{ rollout: r, becomes: aborted, of: revert }")),
         ("of no name", expect("{ rollout: r, becomes: aborted, of: the merge }")),

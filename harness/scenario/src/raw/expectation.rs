@@ -28,7 +28,7 @@ impl JsonSchema for Expectation {
         let mut rollout = with_subject::<RolloutClaim, Text>(generator, "rollout", ROLLOUT);
         let mut application = with_subject::<ApplicationClaim, Text>(generator, "application", APPLICATION);
         let mut resource =
-            with_subject::<Temporal<ResourceFields>, ResourceRef>(generator, "resource", RESOURCE);
+            with_subject::<Temporal<ResourceClaim>, ResourceRef>(generator, "resource", RESOURCE);
         forbid_because(&mut application);
         forbid_because(&mut resource);
         add_shorthands(&mut resource, generator);
@@ -61,6 +61,26 @@ fn add_shorthands(resource: &mut Schema, generator: &mut SchemaGenerator) {
     let mut fields = ResourceFields::json_schema(generator);
     let shorthands = std::mem::take(properties(&mut fields));
     properties(resource).extend(shorthands);
+}
+
+/// What a resource must be: `{ match: … }` or `{ exists: … }`, or the fields that it must contain,
+/// which are short for the first.
+struct ResourceClaim;
+
+impl JsonSchema for ResourceClaim {
+    fn schema_name() -> Cow<'static, str> {
+        "ResourceClaim".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let state = generator.subschema_for::<ResourceFields>();
+        let fields = schemars::json_schema!({
+            "type": "object",
+            "minProperties": 1,
+            "not": { "anyOf": [{ "required": ["match"] }, { "required": ["exists"] }] },
+            "description": "The fields that it must contain: mappings by their keys, lists whole, scalars equal"
+        });
+        schemars::json_schema!({ "anyOf": [state, fields] })
+    }
 }
 
 /// A claim about a state, beside its subject.

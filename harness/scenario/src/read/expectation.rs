@@ -6,7 +6,7 @@ use super::anchor::{self, Names};
 use super::check;
 use super::state::{self, Subject};
 use crate::raw::expectation::CLAIM_KEYS;
-use crate::raw::{Requests, RequestsExpectation, Temporal};
+use crate::raw::{FromNode, Mapping, Requests, RequestsExpectation, Temporal};
 use crate::{Anchor, Claim, Expectation, Limit, RequestFilter, RequestKind, RolloutWord, State};
 
 /// Which claims an option goes with; those that are not listed go with all.
@@ -37,8 +37,8 @@ pub(super) fn read(node: &Node, names: &Names<'_>) -> Result<Expectation, Proble
         Subject::Resource => {
             let resource = state::resource(node)?;
             spell_out_becomes(&mut rest)?;
-            temporal(&rest, names, |written, at| {
-                Ok(State::Resource(resource.clone(), state::resource_fields(written, at)?))
+            temporal(&rest, names, |_: FromNode<Mapping>, at| {
+                Ok(State::Resource(resource.clone(), state::resource_claim(at)?))
             })?
         }
         Subject::Requests => requests(node, names)?,

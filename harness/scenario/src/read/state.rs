@@ -188,7 +188,29 @@ fn application_fields(
     })
 }
 
-pub(super) fn resource_fields(fields: ResourceFields, node: &Node) -> Result<ResourceState, Problem> {
+/// What a resource is claimed to be: `{ match: … }`, `{ exists: … }`, or the fields themselves.
+pub(super) fn resource_claim(node: &Node) -> Result<ResourceState, Problem> {
+    let keys = ["match", "exists"];
+    if keys.iter().any(|key| node.get(key).is_some()) {
+        return resource_fields(decode(node)?, node);
+    }
+    // No kind of resource has a field that is spelt nearly so.
+    let misspelt = |key: &String| did_you_mean(key, keys).map(|known| (key.clone(), known));
+    if let Some((key, known)) = node.as_map().and_then(|map| map.keys().take(1).find_map(misspelt)) {
+        return Err(node
+            .problem(format!("unknown key `{key}`"))
+            .with_help(format!("did you mean `{known}`?")));
+    }
+    ask_something(node, "a resource", "exists: true")?;
+    match node.as_map() {
+        Some(_) => Ok(ResourceState::Matches(Arc::new(node.clone()))),
+        None => Err(node
+            .problem(format!("a resource's state is a mapping; this is {}", node.kind()))
+            .with_help("write the fields that it must contain, or `{ exists: true }`")),
+    }
+}
+
+fn resource_fields(fields: ResourceFields, node: &Node) -> Result<ResourceState, Problem> {
     ask_something(node, "a resource", "exists: true")?;
     match (node.get("match"), fields.exists) {
         (Some(wanted), None) => {
