@@ -1,0 +1,163 @@
+//! A repository as data: paths and bytes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The content of a repository at one commit: files by path, nothing else.
+///
+/// Paths are relative, with `/` between their parts, without `.` and `..`. Contents are shared, so
+/// that a clone costs a map and no bytes. Symbolic links are not representable; who reads a
+/// directory into a tree decides what to do about them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tree {
+    files: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// Why a text is not a path inside a repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// The path starts at the root of a file system.
+    #[error("the path `{0}` is absolute, and only paths inside the repository can be read")]
+    Absolute(String),
+    /// The path climbs above the root of the repository.
+    #[error("the path `{0}` leaves the repository")]
+    Escapes(String),
+    /// The path holds a byte that no file name holds.
+    #[error("the path `{0}` holds a NUL character")]
+    Nul(String),
+}
+
+impl Tree {
+    /// A tree without files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The content of a file.
+    pub fn get(&self, path: &str) -> Option<&Arc<[u8]>> {
+        self.files.get(path).or_else(|| self.files.get(&normalise(path).ok()?))
+    }
+
+    /// Adds or replaces a file.
+    ///
+    /// # Errors
+    /// A path that is absolute or leaves the repository.
+    pub fn insert(&mut self, path: &str, content: impl Into<Arc<[u8]>>) -> Result<(), PathError> {
+        self.files.insert(normalise(path)?, content.into());
+        Ok(())
+    }
+
+    /// Takes a file away and returns what it held.
+    pub fn remove(&mut self, path: &str) -> Option<Arc<[u8]>> {
+        self.files.remove(&normalise(path).ok()?)
+    }
+
+    /// Every file, in order of paths.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        self.files.iter().map(|(path, content)| (path.as_str(), content))
+    }
+
+    /// The files directly in a directory, without those of its subdirectories.
+    pub fn files_in(&self, dir: &str) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        let start = self.prefix(dir);
+        let length = start.len();
+        self.below(start).filter(move |(path, _)| !path[length..].contains('/'))
+    }
+
+    /// Whether some file lies in or below the directory; the root always exists.
+    pub fn is_dir(&self, dir: &str) -> bool {
+        let start = self.prefix(dir);
+        start.is_empty() || self.below(start).next().is_some()
+    }
+
+    fn below(&self, start: String) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
+        self.files
+            .range(start.clone()..)
+            .take_while(move |(path, _)| path.starts_with(&start))
+            .map(|(path, content)| (path.as_str(), content))
+    }
+
+    /// What every path below `dir` starts with; for a path outside the tree, what none starts with.
+    fn prefix(&self, dir: &str) -> String {
+        match normalise(dir) {
+            Ok(dir) if dir.is_empty() => dir,
+            Ok(dir) => dir + "/",
+            Err(_) => "/".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.files.keys()).finish()
+    }
+}
+
+/// A path without `.`, `..`, doubled and trailing slashes; the root is the empty path.
+///
+/// # Errors
+/// A path that is absolute or leaves the repository.
+pub fn normalise(path: &str) -> Result<String, PathError> {
+    if path.starts_with('/') {
+        return Err(PathError::Absolute(path.to_owned()));
+    }
+    if path.contains('\0') {
+        return Err(PathError::Nul(path.to_owned()));
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or_else(|| PathError::Escapes(path.to_owned()))?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> Tree {
+        let mut tree = Tree::new();
+        for path in paths {
+            tree.insert(path, path.as_bytes()).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn paths_are_normalised_and_cannot_leave_the_repository() {
+        assert_eq!(normalise("./a//b/../c/").unwrap(), "a/c");
+        assert_eq!(normalise(".").unwrap(), "");
+        assert_eq!(normalise("a/..").unwrap(), "");
+        assert_eq!(normalise("/etc/passwd"), Err(PathError::Absolute("/etc/passwd".into())));
+        assert_eq!(normalise("a/../../b"), Err(PathError::Escapes("a/../../b".into())));
+        assert!(Tree::new().insert("../x", *b"").is_err());
+    }
+
+    #[test]
+    fn a_directory_lists_its_own_files_only() {
+        let tree = tree(&["a.yaml", "base/x.yaml", "base/deep/y.yaml", "base-2/z.yaml"]);
+        let names = |dir| tree.files_in(dir).map(|(path, _)| path).collect::<Vec<_>>();
+        assert_eq!(names("base"), ["base/x.yaml"]);
+        assert_eq!(names("./"), ["a.yaml"]);
+        assert_eq!(names("../base"), Vec::<&str>::new());
+        assert!(tree.is_dir("base/deep") && tree.is_dir("") && !tree.is_dir("bas") && !tree.is_dir("/"));
+    }
+
+    #[test]
+    fn a_clone_changes_alone() {
+        let first = tree(&["a", "b"]);
+        let mut second = first.clone();
+        second.insert("./a", *b"new").unwrap();
+        assert_eq!(second.remove("b").as_deref(), Some(b"b".as_slice()));
+        assert_eq!(first.get("a").unwrap().as_ref(), b"a");
+        assert_eq!(second.get("a").unwrap().as_ref(), b"new");
+        assert_eq!(second.get("b"), None);
+    }
+}
