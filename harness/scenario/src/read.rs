@@ -50,11 +50,18 @@ impl Scenario {
         }
         let cases = matrix::expand(&document).map_err(|problem| vec![problem])?;
         let mut scenarios = Vec::with_capacity(cases.len());
-        let mut problems = Vec::with_capacity(cases.len());
-        for case in &cases {
+        let mut problems = Vec::new();
+        let mut found = 0;
+        for (read, case) in cases.iter().enumerate() {
             match read_case(case) {
                 Ok(scenario) => scenarios.push(scenario),
-                Err(of_case) => problems.push((case.text.as_str(), of_case)),
+                Err(of_case) => {
+                    found += of_case.len();
+                    problems.push((case.text.as_str(), of_case));
+                }
+            }
+            if found > MAX_PROBLEMS {
+                return Err(limited(of_all_cases(problems, read + 1)));
             }
         }
         if problems.is_empty() { Ok(scenarios) } else { Err(limited(of_all_cases(problems, cases.len()))) }
@@ -170,7 +177,14 @@ impl Problems {
         if let Some(item) = items.get(MAX_ENTRIES) {
             self.0.push(item.problem(format!("a list here has at most {MAX_ENTRIES} entries")));
         }
-        items.iter().take(MAX_ENTRIES).filter_map(|item| self.note(read(item))).collect()
+        let mut entries = Vec::with_capacity(items.len().min(MAX_ENTRIES));
+        for item in items.iter().take(MAX_ENTRIES) {
+            entries.extend(self.note(read(item)));
+            if self.0.len() > MAX_PROBLEMS {
+                break;
+            }
+        }
+        entries
     }
 
     fn in_order(mut self) -> Vec<Problem> {

@@ -51,6 +51,17 @@ fn an_endless_word_is_refused_without_looking_for_its_like() {
     assert!(problem.contains("cannot be the `id`") && problem.len() < 1_000, "{}", problem.len());
 }
 
+#[test]
+fn many_references_to_many_names_are_refused_without_comparing_them_all() {
+    let ids: String = (0..10_000).map(|n| format!("  - {{ id: release-{n}, at: 1m, sync: a }}\n")).collect();
+    let claims: String =
+        (0..10_000).map(|n| format!("  - {{ rollout: r, becomes: aborted, of: relase-{n} }}\n")).collect();
+    let yaml = format!("name: s\nrepository: r\nevents:\n{ids}expect:\n{claims}");
+    let problems = Scenario::read("s.yaml", yaml.as_bytes()).unwrap_err();
+    assert_eq!(problems.len(), 51);
+    assert!(problems.iter().all(|problem| problem.to_string().len() < 2_000));
+}
+
 /// A valid file with lines dropped, doubled or swapped.
 fn mutated() -> impl Strategy<Value = String> {
     let change = (0..3_u8, any::<prop::sample::Index>(), any::<prop::sample::Index>());

@@ -2,9 +2,12 @@ use std::collections::BTreeMap;
 
 use yaml::{Node, Problem, Value, did_you_mean};
 
-use super::{check, state};
+use super::{MAX_ENTRIES, check, state};
 use crate::raw::event::ACTION_KEYS;
 use crate::{Anchor, Reached};
+
+/// The most names that a message lists.
+const LISTED: usize = 20;
 
 /// Words with a meaning of their own where an `id` could stand.
 const RESERVED: [&str; 2] = ["start", "last"];
@@ -22,10 +25,10 @@ impl<'a> Names<'a> {
     /// that refers to it look wrong.
     pub(super) fn of(events: &'a [Node]) -> Self {
         let mut names = Self { ids: BTreeMap::new(), actions: Vec::new() };
-        for event in events {
+        for event in events.iter().take(MAX_ENTRIES) {
             let Some(action) = ACTION_KEYS.into_iter().find(|key| event.get(key).is_some()) else { continue };
             names.actions.push(action);
-            if let Some(id) = event.str_at(&["id"]) {
+            if let Some(id) = event.str_at(&["id"]).filter(|id| id.len() <= check::MAX_NAME_CHARS) {
                 names.ids.entry(id).or_insert(action);
             }
         }
@@ -51,9 +54,11 @@ impl<'a> Names<'a> {
         let mut known: Vec<&str> = self.ids.keys().copied().chain(self.actions.iter().copied()).collect();
         known.sort_unstable();
         known.dedup();
+        let more = if known.len() > LISTED { ", …" } else { "" };
+        known.truncate(LISTED);
         match known.is_empty() {
             true => "the scenario has no events".to_owned(),
-            false => format!("there are `{}`", known.join("`, `")),
+            false => format!("there are `{}`{more}", known.join("`, `")),
         }
     }
 

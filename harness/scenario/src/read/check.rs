@@ -7,7 +7,7 @@ use yaml::{Node, Problem, Value};
 
 const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 const MAX_RATE: f64 = 1_000_000.0;
-const MAX_NAME_CHARS: usize = 100;
+pub(super) const MAX_NAME_CHARS: usize = 100;
 /// What Kubernetes allows for a name.
 const MAX_RESOURCE_NAME_CHARS: usize = 253;
 
