@@ -50,6 +50,9 @@ fn unary(function: Function, argument: &Datum, dialect: Dialect) -> Result<Datum
         Function::Round => round(argument, "round", libm::round),
         Function::Int => int(argument, dialect),
         Function::Float => float(argument),
+        Function::String if has_function(argument) => {
+            Err(Trouble::NotSimulated("the address of a function".to_string()))
+        }
         Function::String => text(argument.text()),
         Function::Trim => of_string(|subject| subject.trim().to_string()),
         Function::Upper => of_string(|subject| subject.chars().map(upper).collect()),
@@ -145,6 +148,19 @@ fn type_of(argument: &Datum) -> &'static str {
     }
 }
 
+/// Go prints a function as its address.
+fn has_function(datum: &Datum) -> bool {
+    match datum {
+        Datum::Function(_) => true,
+        Datum::List(_, items) => items.iter().any(has_function),
+        Datum::Map(fields) => fields.values().any(has_function),
+        Datum::Groups(groups) => groups.iter().any(|(_, items)| has_function(items)),
+        Datum::Nil | Datum::Bool(_) | Datum::Int(_) | Datum::Int64(_) | Datum::Float(_) | Datum::Str(_) => {
+            false
+        }
+    }
+}
+
 fn abs(argument: &Datum) -> Result<Datum, Trouble> {
     match argument {
         Datum::Int(number) => Ok(Datum::Int(number.wrapping_abs())),
@@ -178,6 +194,9 @@ fn int(argument: &Datum, dialect: Dialect) -> Result<Datum, Trouble> {
 
 fn float(argument: &Datum) -> Result<Datum, Trouble> {
     match argument {
+        Datum::Str(subject) if gofmt::is_hexadecimal(subject) => {
+            Err(Trouble::NotSimulated("a hexadecimal floating-point number".to_string()))
+        }
         Datum::Str(subject) => match gofmt::parse_float(subject) {
             Ok(number) => Ok(Datum::Float(number)),
             Err(_) => upstream(format!("invalid operation: float({subject})")),
@@ -436,7 +455,7 @@ fn average(function: Function, arguments: &[Datum], dialect: Dialect) -> Result<
             for item in list(argument, function.text())? {
                 match item.as_float() {
                     Some(number) => numbers.push(number),
-                    None => return upstream(format!("cannot {} {}", function.text(), item.kind_name())),
+                    None => return cannot_1_15(function.text(), item),
                 }
             }
         }
@@ -491,12 +510,18 @@ fn gather(function: Function, arguments: &[Datum], numbers: &mut Vec<f64>) -> Re
     Ok(())
 }
 
+/// An element that is not a number; nil shows as the interface that holds it.
+fn cannot_1_15<T>(verb: &str, item: &Datum) -> Result<T, Trouble> {
+    let kind = if matches!(item, Datum::Nil) { "interface" } else { item.kind_name() };
+    upstream(format!("cannot {verb} {kind}"))
+}
+
 /// Integers until the first float (expr 1.15 `sum`).
 fn sum_1_15(argument: &Datum) -> Result<Datum, Trouble> {
     let mut sum = Datum::Int(0);
     for item in list(argument, "sum")? {
         if item.as_float().is_none() {
-            return upstream(format!("cannot sum {}", item.kind_name()));
+            return cannot_1_15("sum", item);
         }
         sum = operators::binary(BinaryOp::Add, &sum, item, Dialect::Expr1_15)?;
     }

@@ -75,7 +75,12 @@ impl Checker {
             Function::Filter => Nature::array_of(element, self.dialect),
             Function::Map => Nature::array_of(output.unwrap_or(Nature::Unknown), self.dialect),
             Function::GroupBy => GoType::map_of(GoType::Any, GoType::anys()).into(),
-            Function::Sum | Function::Reduce => output.unwrap_or(element),
+            // Upstream reads the result of the predicate from its Go type alone.
+            Function::Sum => match output {
+                Some(output) => output.go().cloned().unwrap_or(GoType::Any).into(),
+                None => element,
+            },
+            Function::Reduce => output.unwrap_or(element),
             _ => element,
         })
     }

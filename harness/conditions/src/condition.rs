@@ -10,6 +10,8 @@ use crate::value::Value;
 use crate::{check, optimize, parser, references, run, threshold};
 
 /// Which version of expr evaluates a condition; it depends on the Argo Rollouts release.
+///
+/// Outcomes and messages are those of the version; places are counted as 1.17 counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
     /// expr-lang/expr 1.17, in Argo Rollouts v1.10 and later.

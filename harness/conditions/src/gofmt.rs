@@ -79,9 +79,28 @@ pub(crate) fn parse_int(text: &str, digits: Option<&str>, radix: u32) -> Result<
 /// `strconv.ParseFloat(text, 64)` for decimal numbers, `inf`, `infinity` and `nan`.
 pub(crate) fn parse_float(text: &str) -> Result<f64, String> {
     let error = |reason: &str| format!("strconv.ParseFloat: parsing {}: {reason}", quote(text));
-    let value: f64 = text.parse().map_err(|_| error("invalid syntax"))?;
+    let digits = without_separators(text).ok_or_else(|| error("invalid syntax"))?;
+    let value: f64 = digits.parse().map_err(|_| error("invalid syntax"))?;
+    if value.is_nan() && text.starts_with(['+', '-']) {
+        return Err(error("invalid syntax"));
+    }
     let named = text.contains(['i', 'I', 'n', 'N']);
     if value.is_infinite() && !named { Err(error("value out of range")) } else { Ok(value) }
+}
+
+/// The text without underscores, each of which must stand between two digits.
+fn without_separators(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let digit = |i: Option<usize>| i.and_then(|i| bytes.get(i)).is_some_and(u8::is_ascii_digit);
+    let separates = |i: usize| digit(i.checked_sub(1)) && digit(i.checked_add(1));
+    let sound = bytes.iter().enumerate().all(|(i, byte)| *byte != b'_' || separates(i));
+    sound.then(|| text.replace('_', ""))
+}
+
+/// Whether Go would read the text as a hexadecimal floating-point number, which is not simulated.
+pub(crate) fn is_hexadecimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    unsigned.starts_with("0x") || unsigned.starts_with("0X")
 }
 
 /// Go's conversion of a float64 to int64 on amd64: what does not fit becomes the smallest integer.

@@ -93,11 +93,13 @@ fn fold(node: Node) -> Result<Node, Fault> {
             (UnaryOp::Bang | UnaryOp::Not, Kind::Bool(truth)) => made(at, Kind::Bool(!truth)),
             _ => Node { kind: Kind::Unary(operator, inner), ..node },
         }),
-        Kind::Binary(BinaryOp::Modulo, left, right) => match (&left.kind, &right.kind) {
-            (Kind::Int(_), Kind::Int(0)) => Err(Fault::new(ErrorKind::Run, at, "integer divide by zero")),
-            (Kind::Int(a), Kind::Int(b)) => Ok(made(at, Kind::Int(a.wrapping_rem(*b)))),
-            _ => Ok(Node { kind: Kind::Binary(BinaryOp::Modulo, left, right), ..node }),
-        },
+        // A remainder is not folded here: as an argument of `isNaN` upstream leaves it an integer, unlike
+        // literals and their sums.
+        Kind::Binary(BinaryOp::Modulo, left, right)
+            if matches!((&left.kind, &right.kind), (Kind::Int(_), Kind::Int(0))) =>
+        {
+            Err(Fault::new(ErrorKind::Run, at, "integer divide by zero"))
+        }
         Kind::Binary(operator, left, right) if operator.is_and() || operator.is_or() => {
             // `absorbing` decides the whole, its opposite leaves the other operand.
             let absorbing = operator.is_or();

@@ -8,7 +8,8 @@ use crate::check::Natures;
 use crate::condition::Dialect;
 use crate::datum::{Datum, ListType};
 use crate::error::{ErrorKind, Fault, Trouble};
-use crate::gofmt;
+use crate::host;
+use crate::loops::Scope;
 use crate::operators::{self, boolean, upstream};
 use crate::pattern;
 use crate::syntax::{BinaryOp, Function, Kind, Node, Pointer, UnaryOp};
@@ -30,6 +31,7 @@ pub(crate) fn run(tree: &Node, natures: &Natures, result: &Value, dialect: Diale
         scopes: Vec::new(),
         memory: 0,
         steps_left: MAX_STEPS,
+        pending: 0,
     };
     match runner.eval(tree) {
         Ok(datum) => Ok(datum),
@@ -39,7 +41,7 @@ pub(crate) fn run(tree: &Node, natures: &Natures, result: &Value, dialect: Diale
 }
 
 /// Why evaluation leaves a node without a value.
-enum Stop {
+pub(crate) enum Stop {
     Fault(Fault),
     /// `?.` met nil; the enclosing chain is nil.
     Chain,
@@ -51,30 +53,25 @@ impl From<Fault> for Stop {
     }
 }
 
-/// One loop over a collection.
-struct Scope {
-    items: Rc<[Datum]>,
-    index: usize,
-    accumulator: Datum,
-}
-
-struct Runner<'a> {
+pub(crate) struct Runner<'a> {
     natures: &'a Natures,
-    dialect: Dialect,
+    pub(crate) dialect: Dialect,
     result: Datum,
     variables: Vec<(&'a str, Datum)>,
-    scopes: Vec<Scope>,
+    pub(crate) scopes: Vec<Scope>,
     memory: u64,
     steps_left: u64,
+    /// How many operands wait on upstream's stack while the current node is evaluated.
+    pub(crate) pending: usize,
 }
 
 /// Gives a trouble the place of the node.
-fn at<T>(node: &Node, outcome: Result<T, Trouble>) -> Result<T, Stop> {
+pub(crate) fn at<T>(node: &Node, outcome: Result<T, Trouble>) -> Result<T, Stop> {
     outcome.map_err(|trouble| Stop::Fault(trouble.at(node.at, ErrorKind::Run)))
 }
 
 impl<'a> Runner<'a> {
-    fn charge(&mut self, node: &Node, steps: u64) -> Result<(), Stop> {
+    pub(crate) fn charge(&mut self, node: &Node, steps: u64) -> Result<(), Stop> {
         match self.steps_left.checked_sub(steps) {
             Some(left) => {
                 self.steps_left = left;
@@ -93,12 +90,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Upstream's memory budget.
-    fn grow(&mut self, node: &Node, elements: usize) -> Result<(), Stop> {
+    pub(crate) fn grow(&mut self, node: &Node, elements: usize) -> Result<(), Stop> {
         self.memory = self.memory.saturating_add(elements as u64);
         if self.memory >= MEMORY_BUDGET { at(node, upstream("memory budget exceeded")) } else { Ok(()) }
     }
 
-    fn eval(&mut self, node: &'a Node) -> Result<Datum, Stop> {
+    pub(crate) fn eval(&mut self, node: &'a Node) -> Result<Datum, Stop> {
         self.charge(node, 1)?;
         match &node.kind {
             Kind::Nil => Ok(Datum::Nil),
@@ -119,7 +116,7 @@ impl<'a> Runner<'a> {
                 if *optional && object.is_nil() {
                     return Err(Stop::Chain);
                 }
-                let key = self.eval(property)?;
+                let key = self.eval_after(1, property)?;
                 at(node, operators::fetch(&object, &key, self.dialect))
             }
             Kind::Slice { object, from, to } => self.slice(node, object, from.as_deref(), to.as_deref()),
@@ -163,8 +160,16 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn eval_all(&mut self, nodes: &'a [Node]) -> Result<Vec<Datum>, Stop> {
-        nodes.iter().map(|node| self.eval(node)).collect()
+    /// Evaluates while `waiting` more operands are on upstream's stack.
+    fn eval_after(&mut self, waiting: usize, node: &'a Node) -> Result<Datum, Stop> {
+        self.pending += waiting;
+        let outcome = self.eval(node);
+        self.pending -= waiting;
+        outcome
+    }
+
+    pub(crate) fn eval_all(&mut self, nodes: &'a [Node]) -> Result<Vec<Datum>, Stop> {
+        nodes.iter().enumerate().map(|(waiting, node)| self.eval_after(waiting, node)).collect()
     }
 
     fn identifier(&self, name: &str) -> Datum {
@@ -205,7 +210,7 @@ impl<'a> Runner<'a> {
         if operator == BinaryOp::In {
             return self.membership(node, &a, left, right);
         }
-        let b = self.eval(right)?;
+        let b = self.eval_after(1, right)?;
         match operator {
             BinaryOp::Equal | BinaryOp::NotEqual => {
                 self.charge_contents(node, &[&a, &b])?;
@@ -285,7 +290,7 @@ impl<'a> Runner<'a> {
             }
             _ => {}
         }
-        let container = self.eval(right)?;
+        let container = self.eval_after(1, right)?;
         self.charge_contents(node, &[&container])?;
         Ok(Datum::Bool(at(node, operators::contains(needle, &container, self.dialect))?))
     }
@@ -312,11 +317,11 @@ impl<'a> Runner<'a> {
     ) -> Result<Datum, Stop> {
         let object = self.eval(object)?;
         let end = match to {
-            Some(to) => self.eval(to)?,
+            Some(to) => self.eval_after(1, to)?,
             None => Datum::Int(at(node, operators::length(&object))? as i64),
         };
         let start = match from {
-            Some(from) => self.eval(from)?,
+            Some(from) => self.eval_after(2, from)?,
             None => Datum::Int(0),
         };
         self.charge_contents(node, &[&object])?;
@@ -326,7 +331,8 @@ impl<'a> Runner<'a> {
     fn map(&mut self, node: &Node, pairs: &'a [(Node, Node)]) -> Result<Datum, Stop> {
         let mut evaluated = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
-            evaluated.push((self.eval(key)?, self.eval(value)?));
+            let waiting = 2 * evaluated.len();
+            evaluated.push((self.eval_after(waiting, key)?, self.eval_after(waiting + 1, value)?));
         }
         self.grow(node, pairs.len())?;
         let mut fields = BTreeMap::new();
@@ -337,7 +343,7 @@ impl<'a> Runner<'a> {
         Ok(Datum::Map(Rc::new(fields)))
     }
 
-    fn pointer(&self, node: &Node, pointer: &Pointer) -> Result<Datum, Stop> {
+    pub(crate) fn pointer(&self, node: &Node, pointer: &Pointer) -> Result<Datum, Stop> {
         let Some(scope) = self.scopes.last() else {
             return at(node, upstream("cannot use pointer accessor outside predicate"));
         };
@@ -356,14 +362,17 @@ impl<'a> Runner<'a> {
         };
         let wants_float = matches!(host, Some(HostFunction::IsNan | HostFunction::IsInf));
         let mut values = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            values.push(if wants_float { self.eval_as_float(argument)? } else { self.eval(argument)? });
+        for (waiting, argument) in arguments.iter().enumerate() {
+            values.push(match wants_float {
+                true => self.eval_as_float(argument)?,
+                false => self.eval_after(waiting, argument)?,
+            });
         }
-        match self.eval(callee)? {
+        match self.eval_after(arguments.len(), callee)? {
             Datum::Function(function) => {
                 let contents: Vec<&Datum> = values.iter().collect();
                 self.charge_contents(node, &contents)?;
-                at(node, call_host(function, &values, &self.result))
+                at(node, host::call(function, &values, &self.result))
             }
             other => at(node, upstream(self.not_callable(&other))),
         }
@@ -401,7 +410,11 @@ impl<'a> Runner<'a> {
                 left,
                 right,
             ) => {
-                let (a, b) = (self.eval_as_float(left)?, self.eval_as_float(right)?);
+                let a = self.eval_as_float(left)?;
+                self.pending += 1;
+                let b = self.eval_as_float(right);
+                self.pending -= 1;
+                let b = b?;
                 at(node, operators::binary(*operator, &a, &b, self.dialect))
             }
             _ => self.eval(node),
@@ -419,204 +432,6 @@ impl<'a> Runner<'a> {
             self.grow(node, items.len())?;
         }
         Ok(result)
-    }
-
-    fn over_collection(
-        &mut self,
-        node: &'a Node,
-        function: Function,
-        arguments: &'a [Node],
-        mapped: Option<&'a Node>,
-        throws: bool,
-    ) -> Result<Datum, Stop> {
-        let Some(first) = arguments.first() else {
-            return at(node, upstream("expected at least 1 arguments"));
-        };
-        if let Some(sum) = self.sum_of_array(node, function, arguments)? {
-            return Ok(sum);
-        }
-        let collection = self.eval(first)?;
-        let items = at(node, items_of(&collection))?;
-        self.scopes.push(Scope { items, index: 0, accumulator: Datum::Int(0) });
-        let predicate = arguments.get(1);
-        let result = match function {
-            Function::Reduce => self.reduce(node, predicate, arguments.get(2)),
-            Function::Find | Function::FindLast | Function::FindIndex | Function::FindLastIndex => {
-                self.find(node, function, predicate, mapped, throws)
-            }
-            Function::GroupBy => self.group(node, predicate),
-            _ => self.quantify(node, function, predicate, mapped),
-        };
-        self.scopes.pop();
-        result
-    }
-
-    /// `sum([a, b, c])` of a literal that is not constant is `a + (b + c)` (expr `optimizer/sum_array.go`).
-    fn sum_of_array(
-        &mut self,
-        node: &Node,
-        function: Function,
-        arguments: &'a [Node],
-    ) -> Result<Option<Datum>, Stop> {
-        let [Node { kind: Kind::Array(nodes), .. }] = arguments else { return Ok(None) };
-        let literal =
-            |node: &Node| matches!(node.kind, Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Bool(_));
-        if function != Function::Sum || nodes.len() < 2 || nodes.iter().all(literal) {
-            return Ok(None);
-        }
-        let mut items = self.eval_all(nodes)?;
-        let mut sum = items.pop().unwrap_or(Datum::Nil);
-        while let Some(item) = items.pop() {
-            sum = at(node, operators::binary(BinaryOp::Add, &item, &sum, self.dialect))?;
-        }
-        Ok(Some(sum))
-    }
-
-    fn scope_length(&self) -> usize {
-        self.scopes.last().map_or(0, |scope| scope.items.len())
-    }
-
-    fn move_to(&mut self, index: usize) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.index = index;
-        }
-    }
-
-    fn accumulate(&mut self, datum: Datum) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.accumulator = datum;
-        }
-    }
-
-    /// The predicate's value for the current element, or the element itself.
-    fn inspect(&mut self, node: &Node, predicate: Option<&'a Node>) -> Result<Datum, Stop> {
-        match predicate {
-            Some(predicate) => self.eval(predicate),
-            None => {
-                self.charge(node, 1)?;
-                self.pointer(node, &Pointer::Element)
-            }
-        }
-    }
-
-    fn holds(&mut self, node: &Node, predicate: Option<&'a Node>) -> Result<bool, Stop> {
-        let datum = self.inspect(node, predicate)?;
-        at(node, boolean(&datum))
-    }
-
-    fn quantify(
-        &mut self,
-        node: &Node,
-        function: Function,
-        predicate: Option<&'a Node>,
-        mapped: Option<&'a Node>,
-    ) -> Result<Datum, Stop> {
-        let mut kept = Vec::new();
-        let mut count = 0;
-        let mut sum = Datum::Int(0);
-        for index in 0..self.scope_length() {
-            self.move_to(index);
-            match function {
-                Function::Map => kept.push(self.inspect(node, predicate)?),
-                Function::Sum => {
-                    let item = self.inspect(node, predicate)?;
-                    sum = at(node, operators::binary(BinaryOp::Add, &item, &sum, self.dialect))?;
-                }
-                _ => {
-                    let holds = self.holds(node, predicate)?;
-                    match function {
-                        Function::All if !holds => return Ok(Datum::Bool(false)),
-                        Function::None if holds => return Ok(Datum::Bool(false)),
-                        Function::Any if holds => return Ok(Datum::Bool(true)),
-                        Function::Filter if holds => kept.push(self.inspect(node, mapped)?),
-                        _ => count += i64::from(holds),
-                    }
-                }
-            }
-        }
-        Ok(match function {
-            Function::All | Function::None => Datum::Bool(true),
-            Function::Any => Datum::Bool(false),
-            Function::One => Datum::Bool(count == 1),
-            Function::Count => Datum::Int(count),
-            Function::Sum => sum,
-            _ => {
-                self.grow(node, kept.len())?;
-                Datum::anys(kept)
-            }
-        })
-    }
-
-    fn find(
-        &mut self,
-        node: &Node,
-        function: Function,
-        predicate: Option<&'a Node>,
-        mapped: Option<&'a Node>,
-        throws: bool,
-    ) -> Result<Datum, Stop> {
-        let length = self.scope_length();
-        let backwards = matches!(function, Function::FindLast | Function::FindLastIndex);
-        for step in 0..length {
-            let index = if backwards { length - 1 - step } else { step };
-            self.move_to(index);
-            if self.holds(node, predicate)? {
-                return match function {
-                    Function::Find | Function::FindLast => self.inspect(node, mapped),
-                    _ => Ok(Datum::Int(index as i64)),
-                };
-            }
-        }
-        if throws { at(node, upstream("reflect: slice index out of range")) } else { Ok(Datum::Nil) }
-    }
-
-    fn reduce(
-        &mut self,
-        node: &Node,
-        predicate: Option<&'a Node>,
-        initial: Option<&'a Node>,
-    ) -> Result<Datum, Stop> {
-        let first = match initial {
-            Some(initial) => {
-                let value = self.eval(initial)?;
-                self.accumulate(value);
-                0
-            }
-            None if self.scope_length() == 0 => {
-                return at(node, upstream("reflect: slice index out of range"));
-            }
-            None => {
-                let value = self.pointer(node, &Pointer::Element)?;
-                self.accumulate(value);
-                1
-            }
-        };
-        for index in first..self.scope_length() {
-            self.move_to(index);
-            let value = self.inspect(node, predicate)?;
-            self.accumulate(value);
-        }
-        self.pointer(node, &Pointer::Accumulator)
-    }
-
-    fn group(&mut self, node: &Node, predicate: Option<&'a Node>) -> Result<Datum, Stop> {
-        let mut groups: Vec<(Datum, Vec<Datum>)> = Vec::new();
-        for index in 0..self.scope_length() {
-            self.move_to(index);
-            let key = self.inspect(node, predicate)?;
-            at(node, hashable(&key))?;
-            self.charge(node, groups.len() as u64)?;
-            let item = self.pointer(node, &Pointer::Element)?;
-            match groups.iter_mut().find(|(other, _)| operators::identical(other, &key)) {
-                Some((_, items)) => items.push(item),
-                None => groups.push((key, vec![item])),
-            }
-        }
-        if groups.is_empty() && self.dialect == Dialect::Expr1_15 {
-            let what = "expr function `groupBy` on an empty list, which is nil in expr 1.15";
-            return at(node, Err(Trouble::NotSimulated(what.to_string())));
-        }
-        Ok(Datum::Groups(groups.into_iter().map(|(key, items)| (key, Datum::anys(items))).collect()))
     }
 }
 
@@ -642,29 +457,6 @@ fn weigh(datum: &Datum, left: &mut u64) -> bool {
     }
 }
 
-fn items_of(collection: &Datum) -> Result<Rc<[Datum]>, Trouble> {
-    match collection {
-        Datum::List(_, items) => Ok(Rc::clone(items)),
-        Datum::Str(_) => Err(Trouble::NotSimulated("a loop over a string".to_string())),
-        Datum::Map(_) | Datum::Groups(_) => Err(Trouble::NotSimulated("a loop over a map".to_string())),
-        Datum::Nil => upstream("reflect: call of reflect.Value.Len on zero Value"),
-        Datum::Bool(_) | Datum::Int(_) | Datum::Int64(_) | Datum::Float(_) | Datum::Function(_) => {
-            upstream(format!("reflect: call of reflect.Value.Len on {} Value", collection.kind_name()))
-        }
-    }
-}
-
-fn hashable(key: &Datum) -> Result<(), Trouble> {
-    match key {
-        Datum::List(..) | Datum::Map(_) | Datum::Groups(_) | Datum::Function(_) => {
-            upstream(format!("runtime error: hash of unhashable type {}", key.type_name()))
-        }
-        Datum::Nil | Datum::Bool(_) | Datum::Int(_) | Datum::Int64(_) | Datum::Float(_) | Datum::Str(_) => {
-            Ok(())
-        }
-    }
-}
-
 fn matches(a: &Datum, b: &Datum, dialect: Dialect) -> Result<Datum, Trouble> {
     if dialect == Dialect::Expr1_17 && (a.is_nil() || b.is_nil()) {
         return Ok(Datum::Bool(false));
@@ -676,48 +468,4 @@ fn matches(a: &Datum, b: &Datum, dialect: Dialect) -> Result<Datum, Trouble> {
         (_, Dialect::Expr1_15) => return operators::not_a(a, "string"),
     };
     Ok(Datum::Bool(pattern::compile(pattern)?.is_match(text)))
-}
-
-/// The functions of evaluate.go. `isNil` and `default` look at the whole result, not at their first
-/// argument.
-fn call_host(function: HostFunction, arguments: &[Datum], result: &Datum) -> Result<Datum, Trouble> {
-    let argument = arguments.first().unwrap_or(&Datum::Nil);
-    match function {
-        HostFunction::AsInt => as_int(argument),
-        HostFunction::AsFloat => as_float(argument),
-        HostFunction::IsNan | HostFunction::IsInf => match argument {
-            Datum::Float(number) if function == HostFunction::IsNan => Ok(Datum::Bool(number.is_nan())),
-            Datum::Float(number) => Ok(Datum::Bool(number.is_infinite())),
-            _ => operators::not_a(argument, "float64"),
-        },
-        HostFunction::IsNil => Ok(Datum::Bool(matches!(result, Datum::Nil))),
-        HostFunction::Default => match result {
-            Datum::Nil => Ok(arguments.get(1).cloned().unwrap_or(Datum::Nil)),
-            _ => Ok(result.clone()),
-        },
-    }
-}
-
-fn as_int(argument: &Datum) -> Result<Datum, Trouble> {
-    match argument {
-        Datum::Int(number) | Datum::Int64(number) => Ok(Datum::Int64(*number)),
-        Datum::Float(number) => Ok(Datum::Int64(gofmt::float_to_int(*number))),
-        Datum::Str(text) => {
-            gofmt::parse_int(text, Some(text), 10).map(Datum::Int64).map_err(Trouble::Upstream)
-        }
-        _ => unsupported("asInt", argument),
-    }
-}
-
-fn as_float(argument: &Datum) -> Result<Datum, Trouble> {
-    match argument {
-        Datum::Str(text) => gofmt::parse_float(text).map(Datum::Float).map_err(Trouble::Upstream),
-        _ => argument
-            .as_float()
-            .map_or_else(|| unsupported("asFloat", argument), |number| Ok(Datum::Float(number))),
-    }
-}
-
-fn unsupported(name: &str, argument: &Datum) -> Result<Datum, Trouble> {
-    upstream(format!("{name}() not supported on {} {}", argument.type_name(), argument.text()))
 }

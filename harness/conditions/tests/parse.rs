@@ -66,6 +66,29 @@ fn long_deep_and_endless_conditions_reach_a_bound_by_name() {
 }
 
 #[test]
+fn the_deepest_condition_that_parses_is_evaluated() {
+    let texts = [
+        format!("{}result[0]{} < 1", "abs(".repeat(120), ")".repeat(120)),
+        format!("{}true", "!".repeat(120)),
+        format!("{}true{}", "all(result, ".repeat(60), ")".repeat(60)),
+        format!("{}true{}", "(".repeat(120), ")".repeat(120)),
+        format!("result[0]{} < 200", " + 1".repeat(120)),
+    ];
+    for text in texts {
+        assert_eq!(parse(&text).evaluate(&Value::Floats(vec![0.1])), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn a_search_from_the_end_beside_another_operand_is_refused() {
+    // Expr itself reads a wrong operand there.
+    let value = Value::Floats(vec![0.3, 0.7]);
+    let error = parse("0.5 < filter(result, # > 0)[-1]").evaluate(&value).expect_err("a refusal");
+    assert_eq!(error.kind(), ErrorKind::NotSimulated);
+    assert_eq!(parse("filter(result, # > 0)[-1] > 0.5").evaluate(&value), Ok(true));
+}
+
+#[test]
 fn a_linter_learns_how_the_result_is_used() {
     let none = ResultUse::default();
     let cases = [

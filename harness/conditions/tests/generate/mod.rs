@@ -20,7 +20,12 @@ fn number() -> impl Strategy<Value = String> {
         2 => Just("result".to_string()),
         3 => (-3i32..3).prop_map(|index| format!("result[{index}]")),
         1 => Just("len(result)".to_string()),
-        1 => Just("result.value".to_string()),
+        1 => prop::sample::select(vec![
+            "result.value", "result.items", "result.missing", "result.name", "result.flag", "result?.value",
+            "result.missing?.value", "result.items[0].value", "result?.[1]", "result[1:]", "result[:1]", "nil",
+            "(1..3)", "[]", "[1, 2.0]", "{\"value\": 1}", "isNaN", "len",
+        ])
+        .prop_map(String::from),
         1 => Just("\"a\"".to_string()),
     ];
     leaf.prop_recursive(3, 12, 2, |inner| {
@@ -29,8 +34,37 @@ fn number() -> impl Strategy<Value = String> {
             "abs", "ceil", "floor", "round", "int", "float", "sum", "max", "min", "mean", "median", "first",
             "last", "asInt", "asFloat",
         ]);
+        let loop_function = prop::sample::select(vec![
+            "filter",
+            "map",
+            "count",
+            "sum",
+            "find",
+            "findIndex",
+            "findLast",
+            "findLastIndex",
+            "groupBy",
+            "reduce",
+        ]);
+        let element = prop::sample::select(vec![
+            "# > 0.4",
+            "# < 0.4",
+            "# * 2",
+            "#",
+            ".value",
+            "{let y = #; y == y}",
+            "#acc + #",
+            "#index",
+            "# in result",
+        ]);
+        let list_function =
+            prop::sample::select(vec!["reverse", "uniq", "flatten", "sort", "len", "string", "type", "keys"]);
         prop_oneof![
             (inner.clone(), operator, inner.clone()).prop_map(|(a, o, b)| format!("({a} {o} {b})")),
+            (loop_function, inner.clone(), element).prop_map(|(f, a, e)| format!("{f}({a}, {e})")),
+            (list_function, inner.clone()).prop_map(|(f, a)| format!("{f}({a})")),
+            (inner.clone(), -2i32..3).prop_map(|(a, i)| format!("({a})[{i}]")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("concat({a}, {b})")),
             (function, inner.clone()).prop_map(|(f, a)| format!("{f}({a})")),
             inner.clone().prop_map(|a| format!("-{a}")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("max({a}, {b})")),
