@@ -48,24 +48,27 @@ impl Scenario {
         if !empty.is_empty() {
             return Err(limited(empty));
         }
-        let cases = matrix::expand(&document).map_err(|problem| vec![problem])?;
-        let mut scenarios = Vec::with_capacity(cases.len());
-        let mut problems = Vec::new();
-        let mut found = 0;
-        for (read, case) in cases.iter().enumerate() {
-            match read_case(case) {
-                Ok(scenario) => scenarios.push(scenario),
-                Err(of_case) => {
-                    found += of_case.len();
-                    problems.push((case.text.as_str(), of_case));
-                }
-            }
-            if found > MAX_PROBLEMS {
-                return Err(limited(of_all_cases(problems, read + 1)));
+        read_cases(&matrix::expand(&document).map_err(|problem| vec![problem])?)
+    }
+}
+
+fn read_cases(cases: &[Case]) -> Result<Vec<Scenario>, Vec<Problem>> {
+    let mut scenarios = Vec::with_capacity(cases.len());
+    let mut problems = Vec::new();
+    let mut found = 0;
+    for (index, case) in cases.iter().enumerate() {
+        match read_case(case) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(of_case) => {
+                found += of_case.len();
+                problems.push((case.text.as_str(), of_case));
             }
         }
-        if problems.is_empty() { Ok(scenarios) } else { Err(limited(of_all_cases(problems, cases.len()))) }
+        if found > MAX_PROBLEMS {
+            return Err(limited(of_all_cases(problems, index + 1)));
+        }
     }
+    if problems.is_empty() { Ok(scenarios) } else { Err(limited(of_all_cases(problems, cases.len()))) }
 }
 
 /// A plain `>= 1` is the beginning of a block of text to YAML, which its parser's complaint does not
