@@ -1,11 +1,17 @@
-//! Argo Rollouts' analysis controller: AnalysisRuns, their metrics and measurements.
+//! Argo Rollouts' analysis controller, v1.10.1: AnalysisRuns, their metrics and measurements.
+//!
+//! A run's spec is frozen when the rollout controller makes it ([`AnalysisRun::new`]). [`reconcile`] is
+//! one pass: it measures what is due, assesses metrics and run, and sets a timer for the next
+//! measurement. Assessment and due times are functions of plain values in modules of their own.
+//! Providers other than Prometheus are not simulated: a run that has one ends the rehearsal by name.
 
-use crate::World;
-use crate::api::ObjectId;
+mod assess;
+mod help;
+mod measure;
+mod metric;
+mod plan;
+mod run;
+mod secrets;
 
-/// `argoproj.io/AnalysisRun`: its frozen spec and its status.
-#[derive(Debug, Clone)]
-pub struct AnalysisRun {}
-
-/// One pass of the controller over one AnalysisRun.
-pub(crate) fn reconcile(_world: &mut World<'_>, _id: ObjectId) {}
+pub(crate) use run::reconcile;
+pub use run::{AnalysisRun, Measurement, MetricResult, RunStatus};

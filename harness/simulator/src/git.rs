@@ -60,7 +60,7 @@ pub struct GitHost {
 }
 
 /// Seconds since 1970 that virtual time zero stands for in commits: 2026-01-01T00:00:00Z.
-const EPOCH: u64 = 1_767_225_600;
+pub(crate) const EPOCH: u64 = 1_767_225_600;
 
 impl GitHost {
     /// The newest commit; `None` in an empty repository.

@@ -32,6 +32,8 @@ pub struct ReplicaSet {
     pub min_ready: Duration,
     /// What the controller counted last.
     pub status: ReplicaSetStatus,
+    /// What Argo Rollouts' controller notes on the sets of a Rollout.
+    pub noted: rollouts::SetNotes,
 }
 
 /// What the ReplicaSet controller counts (`appsv1.ReplicaSetStatus`); terminating pods do not count.
@@ -120,7 +122,8 @@ impl ReplicaSet {
     /// A set of no pods yet.
     pub fn new(template: Arc<PodTemplate>, hash: String, hash_label: &'static str, min_ready: Duration) -> Self {
         let (pod_labels, status) = (BTreeMap::new(), ReplicaSetStatus::default());
-        Self { template, hash, hash_label, pod_labels, replicas: 0, min_ready, status }
+        let noted = rollouts::SetNotes::default();
+        Self { template, hash, hash_label, pod_labels, replicas: 0, min_ready, status, noted }
     }
 }
 

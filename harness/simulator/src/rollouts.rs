@@ -1,16 +1,53 @@
-//! Argo Rollouts' rollout controller: the canary.
+//! Argo Rollouts' rollout controller, v1.10.1: the canary without a traffic router.
+//!
+//! [`reconcile`] is one pass: it reads the Rollout, its ReplicaSets and AnalysisRuns, makes at most one
+//! kind of change and writes the status; what it writes wakes the next pass. The arithmetic, the steps,
+//! the pauses and the conditions are functions of plain values in modules of their own.
+//!
+//! Deviation: upstream writes an absent `spec.replicas` back as 1; here it only counts as 1. A Rollout
+//! that is invalid is looked at again when anything that it refers to changes, not every 10 s.
 
-use crate::World;
-use crate::api::ObjectId;
+use manifests::objects::pod::PodMetadata;
 
-/// What the controller keeps in a Rollout's status.
-#[derive(Debug, Clone, Default)]
-pub struct RolloutState {}
+mod analysis_runs;
+mod calendar;
+mod conditions;
+mod ephemeral;
+mod history;
+mod load;
+mod observed;
+mod operate;
+mod pass;
+mod pause;
+mod replicas;
+mod restart;
+mod services;
+mod sizes;
+mod status;
+mod steps;
+mod workload;
 
-/// One pass of the controller over one Rollout.
-pub(crate) fn reconcile(_world: &mut World<'_>, _id: ObjectId) {}
+pub(crate) use observed::{current_step, health, is_settled, observed, role_of};
+pub(crate) use operate::operate;
+pub(crate) use pass::reconcile;
+pub use status::{
+    Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason, RolloutState,
+    RunReference,
+};
 
-/// What the timeline says of a Rollout; `None` before the controller has seen it.
-pub(crate) fn observed(_world: &World<'_>, _id: ObjectId) -> Option<timeline::RolloutStatus> {
-    None
+/// The label that tells a Rollout's pods by their template (`DefaultRolloutUniqueLabelKey`).
+pub const HASH_LABEL: &str = "rollouts-pod-template-hash";
+
+/// The annotation that counts a Rollout's templates.
+const REVISION: &str = "rollout.argoproj.io/revision";
+
+/// What the controller notes on a Rollout's ReplicaSet; upstream keeps it in annotations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetNotes {
+    /// The Rollout's count of its templates (`rollout.argoproj.io/revision`).
+    pub revision: u64,
+    /// The Rollout's `replicas` when the set was scaled last (`rollout.argoproj.io/desired-replicas`).
+    pub desired_replicas: Option<u32>,
+    /// What was put into the template for the set's role (`rollout.argoproj.io/ephemeral-metadata`).
+    pub injected: Option<PodMetadata>,
 }

@@ -1,0 +1,292 @@
+//! An AnalysisRun and one pass over it (argo-rollouts v1.10.1 `analysis/analysis.go:
+//! reconcileAnalysisRun`).
+
+use std::sync::Arc;
+
+use manifests::objects::rollout::MergedAnalysis;
+use timeline::{AnalysisPhase, AnalysisRunStatus, Event, Source};
+use units::Time;
+
+use super::measure::{self, Taken};
+use super::plan::{Plan, PlannedMetric};
+use super::{assess, metric, secrets};
+use crate::api::{Body, ObjectId};
+use crate::rollouts::Hash;
+use crate::{Task, World};
+
+/// `argoproj.io/AnalysisRun`: its spec, frozen when it was made, and its status.
+#[derive(Debug, Clone)]
+pub struct AnalysisRun {
+    /// The Rollout that made it.
+    pub rollout: Arc<str>,
+    /// The hash of the template under test (label `rollouts-pod-template-hash`).
+    pub hash: Hash,
+    /// The step that it decides; `None` beside the steps.
+    pub step: Option<u32>,
+    /// What it does.
+    pub analysis: MergedAnalysis,
+    /// Whether it was told to end.
+    pub terminate: bool,
+    /// What came of it so far.
+    pub status: RunStatus,
+    plan: Result<Arc<Plan>, String>,
+}
+
+/// What came of a run so far (`AnalysisRunStatus`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunStatus {
+    /// Its phase; `None` before the first pass.
+    pub phase: Option<AnalysisPhase>,
+    /// The message beside the phase.
+    pub message: String,
+    /// When the first pass was.
+    pub started: Option<Time>,
+    /// When it came to its end.
+    pub completed: Option<Time>,
+    /// The metrics that were measured, in the order of their first measurement.
+    pub results: Vec<MetricResult>,
+}
+
+/// What came of a metric so far (`MetricResult`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricResult {
+    /// Its name.
+    pub name: String,
+    /// Its phase.
+    pub phase: AnalysisPhase,
+    /// The message of the measurement that decided.
+    pub message: String,
+    /// Whether it decides nothing.
+    pub dry_run: bool,
+    /// Measurements without the errors.
+    pub count: u32,
+    /// Successful measurements.
+    pub successful: u32,
+    /// Failed measurements.
+    pub failed: u32,
+    /// Inconclusive measurements.
+    pub inconclusive: u32,
+    /// Errors.
+    pub error: u32,
+    /// Errors since the last measurement that was none.
+    pub consecutive_error: u32,
+    /// Successes since the last measurement that was none.
+    pub consecutive_success: u32,
+    /// The latest measurements, oldest first.
+    pub measurements: Vec<Measurement>,
+}
+
+/// A measurement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// Its outcome.
+    pub phase: AnalysisPhase,
+    /// The value as recorded; empty where none was obtained.
+    pub value: String,
+    /// Why it is an error; empty otherwise.
+    pub message: String,
+    /// When it was taken.
+    pub finished: Time,
+}
+
+impl AnalysisRun {
+    /// A run that has not begun.
+    pub(crate) fn new(rollout: Arc<str>, hash: Hash, step: Option<u32>, analysis: MergedAnalysis) -> Self {
+        let plan = Plan::of(&analysis);
+        Self { rollout, hash, step, analysis, terminate: false, status: RunStatus::default(), plan }
+    }
+}
+
+impl RunStatus {
+    /// Whether the run is over.
+    pub fn is_completed(&self) -> bool {
+        self.phase.is_some_and(metric::is_completed)
+    }
+
+    fn result(&self, name: &str) -> Option<&MetricResult> {
+        self.results.iter().find(|result| result.name == name)
+    }
+}
+
+/// One pass over one AnalysisRun.
+pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
+    let object = world.api.get(id);
+    let Body::AnalysisRun(run) = &object.body else { return };
+    if object.deleted || run.status.is_completed() {
+        return;
+    }
+    let mut run = run.clone();
+    let before = run.status.clone();
+    match run.plan.clone() {
+        Ok(plan) => match measure_what_is_due(world, id, &mut run, &plan) {
+            Ok(()) => {
+                assess(world, id, &mut run, &plan);
+                wake_when_due(world, id, &run, &plan);
+            }
+            Err(message) => fail(&mut run, message),
+        },
+        Err(message) => fail(&mut run, message),
+    }
+    if run.status != before {
+        write(world, id, &before, run.status);
+    }
+}
+
+fn fail(run: &mut AnalysisRun, message: String) {
+    run.status.phase = Some(AnalysisPhase::Error);
+    run.status.message = message;
+}
+
+/// Takes every measurement that is due.
+///
+/// # Errors
+/// The message of the run when an argument cannot be had.
+fn measure_what_is_due(
+    world: &mut World<'_>,
+    id: ObjectId,
+    run: &mut AnalysisRun,
+    plan: &Plan,
+) -> Result<(), String> {
+    let now = world.now();
+    let started = *run.status.started.get_or_insert(now.truncated_to_secs());
+    if assess::is_terminating(run.terminate, &run.status.results) {
+        return Ok(());
+    }
+    let is_due = |planned: &&PlannedMetric| {
+        let result = run.status.result(&planned.checked.name);
+        metric::due(&planned.checked, result, started).is_some_and(|at| at <= now)
+    };
+    let due: Vec<&PlannedMetric> = plan.metrics.iter().filter(is_due).collect();
+    if due.is_empty() {
+        return Ok(());
+    }
+    let namespace = world.api.get(id).key.namespace.clone().unwrap_or_default();
+    let arguments = secrets::arguments(world, &namespace, &run.analysis.args)
+        .map_err(|error| format!("Unable to resolve metric arguments: {error}"))?;
+    for planned in due {
+        let taken = match &arguments {
+            None => measure::measure(world, id, planned),
+            Some(arguments) => arguments.measure(world, id, run, planned)?,
+        };
+        match taken {
+            Ok(taken) => note(world, id, run, planned, taken),
+            Err(problem) => {
+                world.fail(problem);
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds a measurement to the run and to the timeline.
+fn note(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, planned: &PlannedMetric, taken: Taken) {
+    let name = &planned.checked.name;
+    let results = &mut run.status.results;
+    let index = results.iter().position(|result| result.name == *name).unwrap_or_else(|| {
+        results.push(MetricResult::new(name, planned.dry_run));
+        results.len() - 1
+    });
+    let result = &mut results[index];
+    result.add(Measurement {
+        phase: taken.phase,
+        value: taken.value.clone(),
+        message: taken.message.clone(),
+        finished: world.now().truncated_to_secs(),
+    });
+    let key = &world.api.get(id).key;
+    let measurement = timeline::Measurement {
+        namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
+        run: key.name.to_string(),
+        rollout: run.rollout.to_string(),
+        step: run.step,
+        metric: name.clone(),
+        number: result.taken(),
+        phase: taken.phase,
+        value: taken.value,
+        message: taken.message,
+        condition: taken.condition,
+        evidence: taken.evidence,
+        help: taken.help,
+    };
+    world.emit(Source::Analysis, Event::Measurement(measurement));
+}
+
+/// Brings the phases of metrics and run up to date (`assessRunStatus`).
+fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Plan) {
+    let terminating = assess::is_terminating(run.terminate, &run.status.results);
+    for planned in &plan.metrics {
+        let name = &planned.checked.name;
+        let Some(result) = run.status.results.iter_mut().find(|result| result.name == *name) else { continue };
+        let phase = assess::metric_phase(&planned.checked, result, terminating);
+        if phase != result.phase {
+            result.message = result.measurements.last().map(|last| last.message.clone()).unwrap_or_default();
+            result.phase = phase;
+            if metric::is_completed(phase) {
+                let message = format!("Metric '{name}' Completed. Result: {phase:?}");
+                world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase:?}"), message);
+            }
+        }
+        let surplus = result.measurements.len().saturating_sub(planned.retention);
+        result.measurements.drain(..surplus);
+    }
+    let metrics: Vec<_> = plan
+        .metrics
+        .iter()
+        .map(|planned| (&planned.checked, planned.dry_run, run.status.result(&planned.checked.name)))
+        .collect();
+    let (phase, message) = assess::run_phase(&metrics, run.terminate, terminating);
+    if run.status.phase != Some(phase) {
+        run.status.phase = Some(phase);
+        run.status.message = message;
+        if metric::is_completed(phase) {
+            run.status.completed = Some(world.now().truncated_to_secs());
+        }
+    }
+}
+
+/// Sets a timer for the earliest measurement to come (`calculateNextReconcileTime`).
+fn wake_when_due(world: &mut World<'_>, id: ObjectId, run: &AnalysisRun, plan: &Plan) {
+    if run.status.is_completed() {
+        return;
+    }
+    let now = world.now();
+    let started = run.status.started.unwrap_or(now);
+    let due = plan.metrics.iter().filter_map(|planned| {
+        metric::due(&planned.checked, run.status.result(&planned.checked.name), started)
+    });
+    if let Some(at) = due.min().filter(|at| *at > now) {
+        world.kernel.wake_at(at, Task::AnalysisRun(id));
+    }
+}
+
+/// Writes a run's status and tells of a new phase.
+fn write(world: &mut World<'_>, id: ObjectId, before: &RunStatus, status: RunStatus) {
+    let changed = status.phase.filter(|_| status.phase != before.phase);
+    let message = status.message.clone();
+    world.api.update_status(id, |object| {
+        if let Body::AnalysisRun(run) = &mut object.body {
+            run.status = status;
+        }
+    });
+    let Some(phase) = changed else { return };
+    if metric::is_completed(phase) {
+        let text = format!("Analysis Completed. Result: {phase:?}");
+        world.record(Source::Analysis, id, is_bad(phase), &format!("AnalysisRun{phase:?}"), text);
+    }
+    let object = world.api.get(id);
+    let Body::AnalysisRun(run) = &object.body else { return };
+    let told = AnalysisRunStatus {
+        namespace: object.key.namespace.as_deref().unwrap_or_default().to_owned(),
+        name: object.key.name.to_string(),
+        rollout: run.rollout.to_string(),
+        step: run.step,
+        phase,
+        message,
+    };
+    world.emit(Source::Analysis, Event::AnalysisRun(told));
+}
+
+fn is_bad(phase: AnalysisPhase) -> bool {
+    phase == AnalysisPhase::Failed || phase == AnalysisPhase::Error
+}

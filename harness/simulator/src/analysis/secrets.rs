@@ -1,0 +1,112 @@
+//! Arguments that come from Secrets: read at every measurement, and never told (argo-rollouts v1.10.1
+//! `analysis/analysis.go: resolveArgs`).
+
+use manifests::objects::analysis::Argument;
+use manifests::objects::{self, ObjectKey};
+use yaml::Problem;
+
+use super::measure::{self, Taken};
+use super::plan::PlannedMetric;
+use super::run::AnalysisRun;
+use crate::World;
+use crate::api::{Body, ObjectId};
+
+/// A run's arguments with the values of their Secrets.
+pub(super) struct WithSecrets {
+    arguments: Vec<Argument>,
+    secrets: Vec<String>,
+}
+
+/// The arguments of a run, where one of them comes from a Secret; `None` where none does.
+///
+/// # Errors
+/// A Secret, or an entry of one, that is not there, in upstream's words.
+pub(super) fn arguments(
+    world: &World<'_>,
+    namespace: &str,
+    arguments: &[Argument],
+) -> Result<Option<WithSecrets>, String> {
+    let mut found = WithSecrets { arguments: Vec::with_capacity(arguments.len()), secrets: Vec::new() };
+    for argument in arguments {
+        let source = argument.value_from.as_ref().and_then(|source| source.secret_key_ref.as_ref());
+        let Some(reference) = source else {
+            found.arguments.push(argument.clone());
+            continue;
+        };
+        let value = secret_entry(world, namespace, &reference.name, &reference.key)?;
+        found.arguments.push(Argument::with_value(&argument.name, &value));
+        found.secrets.push(value);
+    }
+    Ok((!found.secrets.is_empty()).then_some(found))
+}
+
+fn secret_entry(world: &World<'_>, namespace: &str, name: &str, entry: &str) -> Result<String, String> {
+    let missing = || format!("secrets \"{name}\" not found");
+    let object = world.api.find(&ObjectKey::new("", "Secret", Some(namespace), name)).ok_or_else(missing)?;
+    let Body::Plain(plain) = &object.body else { return Err(missing()) };
+    let objects::Object::Secret(secret) = &**plain else { return Err(missing()) };
+    let in_base64 = || secret.data.get(entry).and_then(|text| decode_base64(text));
+    secret
+        .string_data
+        .get(entry)
+        .cloned()
+        .or_else(in_base64)
+        .ok_or_else(|| format!("key '{entry}' does not exist in secret '{name}'"))
+}
+
+/// Text in base64; what is no UTF-8 is replaced.
+fn decode_base64(text: &str) -> Option<String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
+    for c in text.bytes().filter(|b| !b.is_ascii_whitespace() && *b != b'=') {
+        let six = ALPHABET.iter().position(|letter| *letter == c)?;
+        bits = bits << 6 | six as u32;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+impl WithSecrets {
+    /// Measures with the real values in place; they do not show in what is told.
+    ///
+    /// # Errors
+    /// An argument that cannot be put in. Inside: what cannot be simulated.
+    pub(super) fn measure(
+        &self,
+        world: &mut World<'_>,
+        id: ObjectId,
+        run: &AnalysisRun,
+        planned: &PlannedMetric,
+    ) -> Result<Result<Taken, Problem>, String> {
+        let metric = run.analysis.metrics.iter().find(|metric| metric.places == planned.checked.places);
+        let metric = metric.ok_or("the metric is not in the run's spec")?;
+        let checked = metric.resolve(&self.arguments)?.check()?;
+        let resolved = PlannedMetric::new(checked, planned.dry_run, planned.retention);
+        Ok(measure::measure(world, id, &resolved).map(|mut taken| {
+            for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+                for text in [&mut taken.message, &mut taken.condition, &mut taken.help] {
+                    *text = text.replace(secret, "*****");
+                }
+            }
+            taken
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        for (text, expected) in [("", ""), ("aGk=", "hi"), ("aGk", "hi"), ("czNjcmV0", "s3cret"), ("aGkK\n", "hi\n")] {
+            assert_eq!(decode_base64(text).as_deref(), Some(expected));
+        }
+        assert_eq!(decode_base64("a-b"), None);
+    }
+}

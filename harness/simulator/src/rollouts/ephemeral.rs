@@ -1,0 +1,136 @@
+//! Labels and annotations that pods carry while they are canary or stable (argo-rollouts v1.10.1
+//! `rollout/ephemeralmetadata.go`, `utils/replicaset/canary.go: SyncEphemeralPodMetadata`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use manifests::objects::pod::PodMetadata;
+
+use super::pass::{Pass, replica_set};
+use crate::World;
+use crate::api::{Body, ObjectId};
+use crate::kubernetes::ReplicaSet;
+
+/// Brings the metadata of every ReplicaSet and its pods in line with its role. Running pods are changed
+/// in place.
+pub(super) fn reconcile(world: &mut World<'_>, pass: &Pass) {
+    let Some(canary) = pass.rollout.canary() else { return };
+    let (for_canary, for_stable) = (canary.canary_metadata.as_ref(), canary.stable_metadata.as_ref());
+    if for_canary.is_none() && for_stable.is_none() {
+        return;
+    }
+    let new = pass.new_set();
+    if pass.before.stable_rs.is_none() || pass.before.stable_rs.as_ref() == Some(&new.hash) {
+        sync(world, new.id, for_stable);
+    } else {
+        sync(world, new.id, for_canary);
+        if let Some(stable) = pass.stable_set() {
+            sync(world, stable.id, for_stable);
+        }
+    }
+    for index in pass.others() {
+        sync(world, pass.sets[index].id, None);
+    }
+}
+
+/// Puts metadata into a ReplicaSet's template and takes out what was put in before; tells whether
+/// anything changed.
+pub(super) fn inject(set: &mut ReplicaSet, wanted: Option<&PodMetadata>) -> bool {
+    let mut metadata = set.template.metadata.clone();
+    if !apply(&mut metadata.labels, &mut metadata.annotations, set.noted.injected.as_ref(), wanted) {
+        return false;
+    }
+    Arc::make_mut(&mut set.template).metadata = metadata;
+    set.noted.injected = wanted.cloned();
+    true
+}
+
+fn sync(world: &mut World<'_>, id: ObjectId, wanted: Option<&PodMetadata>) {
+    let mut set = replica_set(world, id).clone();
+    let injected_before = set.noted.injected.clone();
+    if inject(&mut set, wanted) {
+        world.api.update(id, |object| {
+            if let Body::ReplicaSet(present) = &mut object.body {
+                present.template = set.template;
+                present.noted.injected = set.noted.injected;
+            }
+        });
+    }
+    if set.replicas == 0 {
+        return;
+    }
+    for pod in world.api.owned(id).map(|pod| pod.id).collect::<Vec<_>>() {
+        let object = world.api.get(pod);
+        let (mut labels, mut annotations) = (object.labels.clone(), object.annotations.clone());
+        if apply(&mut labels, &mut annotations, injected_before.as_ref(), wanted) {
+            world.api.update_metadata(pod, |object| {
+                object.labels = labels;
+                object.annotations = annotations;
+            });
+        }
+    }
+}
+
+type Entries = BTreeMap<String, String>;
+
+/// Sets what is wanted and removes what was injected before and is not wanted any more. What others
+/// put there stays.
+fn apply(
+    labels: &mut Entries,
+    annotations: &mut Entries,
+    injected: Option<&PodMetadata>,
+    wanted: Option<&PodMetadata>,
+) -> bool {
+    let none = PodMetadata::default();
+    let (injected, wanted) = (injected.unwrap_or(&none), wanted.unwrap_or(&none));
+    let labels_changed = apply_entries(labels, &injected.labels, &wanted.labels);
+    let annotations_changed = apply_entries(annotations, &injected.annotations, &wanted.annotations);
+    labels_changed || annotations_changed
+}
+
+fn apply_entries(present: &mut Entries, injected: &Entries, wanted: &Entries) -> bool {
+    let mut changed = false;
+    for (key, value) in wanted {
+        if present.get(key) != Some(value) {
+            present.insert(key.clone(), value.clone());
+            changed = true;
+        }
+    }
+    for key in injected.keys().filter(|key| !wanted.contains_key(*key)) {
+        changed |= present.remove(key).is_some();
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use units::Duration;
+
+    use super::*;
+
+    fn role(role: &str) -> PodMetadata {
+        PodMetadata { labels: BTreeMap::from([("role".to_owned(), role.to_owned())]), ..PodMetadata::default() }
+    }
+
+    fn role_of(set: &ReplicaSet) -> Option<&str> {
+        set.template.metadata.labels.get("role").map(String::as_str)
+    }
+
+    #[test]
+    fn a_role_replaces_the_one_before_and_goes_only_if_it_was_injected() {
+        let mut template = manifests::objects::PodTemplate::default();
+        template.metadata.labels.insert("app".to_owned(), "model".to_owned());
+        let mut set = ReplicaSet::new(Arc::new(template), "a".to_owned(), super::super::HASH_LABEL, Duration::ZERO);
+        assert!(inject(&mut set, Some(&role("canary"))));
+        assert_eq!(role_of(&set), Some("canary"));
+        assert!(!inject(&mut set, Some(&role("canary"))));
+        assert!(inject(&mut set, Some(&role("stable"))));
+        assert_eq!(role_of(&set), Some("stable"));
+        assert!(inject(&mut set, None));
+        assert_eq!(role_of(&set), None);
+        assert_eq!(set.template.metadata.labels.len(), 1);
+        Arc::make_mut(&mut set.template).metadata = role("own");
+        assert!(!inject(&mut set, None));
+        assert_eq!(role_of(&set), Some("own"));
+    }
+}

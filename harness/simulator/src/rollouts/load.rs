@@ -1,0 +1,244 @@
+//! The beginning of a pass: what there is, whether the spec is valid, and the ReplicaSet of the wanted
+//! template (argo-rollouts v1.10.1 `rollout/controller.go: newRolloutContext`).
+
+use std::sync::Arc;
+
+use manifests::objects::analysis::AnalysisTemplate;
+use manifests::objects::{self, ObjectKey, References, Rollout, Service, StepKind};
+use timeline::Source;
+use units::Duration;
+
+use super::pass::{Pass, Set, phase_and_message, set_revision, write};
+use super::pause::PauseContext;
+use super::replicas::Size;
+use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
+use super::{HASH_LABEL, ephemeral, workload};
+use crate::api::{Body, ObjectId};
+use crate::kubernetes::{ReplicaSet, as_replica_set};
+use crate::{Task, World};
+
+/// How long upstream waits before it looks again for a workload that is not there.
+const WORKLOAD_RETRY: Duration = Duration::from_secs(20);
+
+/// Everything that a pass starts from; `None` where the pass ends here: an invalid spec, or a ReplicaSet
+/// that was just made.
+pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
+    let object = world.api.get(id);
+    let Body::Rollout(spec, state) = &object.body else { return None };
+    let (spec, state) = (Arc::clone(spec), (**state).clone());
+    let namespace: Arc<str> = object.key.namespace.clone().unwrap_or_default();
+    report_not_simulated(world, &spec, id);
+    if spec.canary().is_none() && spec.spec.strategy.blue_green.is_some() {
+        return None;
+    }
+    let (rollout, workload_generation) = match workload::resolve(world, &spec, &namespace) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            let message = format!("The Rollout \"{}\" is invalid: {error}", spec.metadata.name);
+            refuse(world, id, &spec, &state, &message);
+            let again = world.now() + WORKLOAD_RETRY;
+            world.kernel.wake_at(again, Task::Rollout(id));
+            return None;
+        }
+    };
+    let references = InNamespace { world, namespace: &namespace };
+    if let Err(invalid) = rollout.validate().and_then(|()| rollout.validate_references(&references)) {
+        refuse(world, id, &rollout, &state, &invalid.message);
+        return None;
+    }
+    let sets = sets(world, id);
+    let hash = &rollout.spec.template.hash;
+    let Some(new) = sets.iter().position(|set| *set.hash == **hash) else {
+        create_set(world, id, &rollout, &state, &namespace, &sets);
+        return None;
+    };
+    let stable = state.stable_rs.as_ref().and_then(|hash| sets.iter().position(|set| set.hash == *hash));
+    let object = world.api.get(id);
+    let mut pass = Pass {
+        id,
+        name: Arc::clone(&object.key.name),
+        namespace,
+        generation: object.generation,
+        workload_generation,
+        now: world.now(),
+        sets,
+        new,
+        stable,
+        pauses: PauseContext::default(),
+        restarted_at: state.restarted_at.clone(),
+        step_run: None,
+        background_run: None,
+        before: state,
+        rollout,
+    };
+    if pass.before.is_fully_promoted() {
+        // Nothing is left to be aborted.
+        pass.pauses.remove_abort();
+    }
+    Some(pass)
+}
+
+/// The ReplicaSets of a Rollout, oldest first.
+pub(super) fn sets(world: &World<'_>, rollout: ObjectId) -> Vec<Set> {
+    let owned = world.api.owned(rollout);
+    owned
+        .filter_map(|object| {
+            let set = as_replica_set(object)?;
+            Some(Set {
+                id: object.id,
+                name: Arc::clone(&object.key.name),
+                hash: set.hash.as_str().into(),
+                revision: set.noted.revision,
+                created: object.created,
+                size: Size::of(set),
+                ready: set.status.ready,
+                desired_replicas: set.noted.desired_replicas,
+            })
+        })
+        .collect()
+}
+
+/// Notes that the spec is invalid (`createInvalidRolloutCondition`): nothing else happens until it is not.
+fn refuse(world: &mut World<'_>, id: ObjectId, rollout: &Rollout, state: &RolloutState, message: &str) {
+    let mut next = state.clone();
+    let present = state.condition(ConditionKind::InvalidSpec);
+    if present.is_some_and(|condition| condition.message != message) {
+        next.remove_condition(ConditionKind::InvalidSpec);
+    }
+    let (kind, reason) = (ConditionKind::InvalidSpec, Reason::InvalidSpec);
+    next.set_condition(Condition::new(kind, ConditionStatus::True, reason, message, world.now()));
+    next.observed_generation = world.api.get(id).generation;
+    (next.phase, next.message) = phase_and_message(rollout, &next);
+    if next != *state {
+        write(world, id, next);
+    }
+}
+
+/// Makes the ReplicaSet of the wanted template, without pods (`createDesiredReplicaSet`).
+fn create_set(
+    world: &mut World<'_>,
+    id: ObjectId,
+    rollout: &Rollout,
+    state: &RolloutState,
+    namespace: &str,
+    sets: &[Set],
+) {
+    let canary = rollout.canary();
+    let has_stable = sets.iter().any(|set| state.stable_rs.as_ref() == Some(&set.hash));
+    let metadata = canary.and_then(|canary| match has_stable {
+        true => canary.canary_metadata.as_ref(),
+        false => canary.stable_metadata.as_ref(),
+    });
+    let revision = sets.iter().map(|set| set.revision).max().unwrap_or(0) + 1;
+    let hash = rollout.spec.template.hash.clone();
+    let template = Arc::new(rollout.spec.template.clone());
+    let mut set = ReplicaSet::new(template, hash.clone(), HASH_LABEL, rollout.spec.min_ready());
+    set.noted.revision = revision;
+    set.noted.desired_replicas = Some(rollout.spec.replicas());
+    ephemeral::inject(&mut set, metadata);
+    let mut labels = rollout.spec.template.metadata.labels.clone();
+    labels.insert(HASH_LABEL.to_owned(), hash.clone());
+    let name = format!("{}-{hash}", world.api.get(id).key.name);
+    let key = ObjectKey::new("apps", "ReplicaSet", Some(namespace), &name);
+    if world.api.find(&key).is_some() {
+        let message = format!("Failed to create new replica set \"{name}\": replicasets.apps \"{name}\" already exists");
+        world.record(Source::Rollouts, id, true, "ReplicaSetCreateError", message);
+        return;
+    }
+    let now = world.now();
+    let set_id = world.api.create(key, Some(id), Body::ReplicaSet(set), now);
+    world.api.update_metadata(set_id, |object| {
+        object.annotations.insert(super::REVISION.to_owned(), revision.to_string());
+        object.labels = labels;
+    });
+    if state.revision != revision {
+        set_revision(world, id, revision);
+    }
+    let message = format!("Created ReplicaSet {name} (revision {revision})");
+    world.record(Source::Rollouts, id, false, "NewReplicaSetCreated", message);
+    let mut next = RolloutState { revision, ..state.clone() };
+    let message = format!("Created new replica set \"{name}\"");
+    let (kind, reason) = (ConditionKind::Progressing, Reason::NewReplicaSetCreated);
+    next.set_condition(Condition::new(kind, ConditionStatus::True, reason, message, now));
+    write(world, id, next);
+}
+
+/// Tells what of the Rollout is not simulated, and what happens in its place.
+fn report_not_simulated(world: &mut World<'_>, rollout: &Rollout, id: ObjectId) {
+    let manifest = world.api.get(id).manifest.clone();
+    let place = |path: &[&str]| {
+        let node = manifest.as_deref().and_then(|manifest| manifest.at(path));
+        node.map(|node| node.place.to_string()).unwrap_or_default()
+    };
+    let Some(canary) = rollout.canary() else {
+        if rollout.spec.strategy.blue_green.is_some() {
+            let place = place(&["spec", "strategy", "blueGreen"]);
+            world.not_simulated("spec.strategy.blueGreen", place, "the Rollout is not acted upon");
+        }
+        return;
+    };
+    if let Some(routing) = &canary.traffic_routing {
+        let place = place(&["spec", "strategy", "canary", "trafficRouting"]);
+        for router in routing.routers() {
+            let what = format!("spec.strategy.canary.trafficRouting.{router}");
+            let instead = "the Rollout is walked as one without a traffic router: the numbers of pods decide the weight";
+            world.not_simulated(what, place.clone(), instead);
+        }
+    }
+    for (index, step) in canary.steps.iter().enumerate() {
+        let what = format!("spec.strategy.canary.steps[{index}]");
+        let (kind, instead) = match step.kind() {
+            Some(StepKind::Experiment) => ("experiment", "the Rollout stays at this step"),
+            Some(StepKind::Plugin) => ("plugin", "the Rollout stays at this step"),
+            Some(StepKind::SetCanaryScale) => ("setCanaryScale", "without a traffic router it changes nothing"),
+            Some(StepKind::SetHeaderRoute) => ("setHeaderRoute", "the step completes and routes nothing"),
+            Some(StepKind::SetMirrorRoute) => ("setMirrorRoute", "the step completes and mirrors nothing"),
+            Some(StepKind::Pause | StepKind::SetWeight | StepKind::Analysis) | None => continue,
+        };
+        let place = step.place.as_ref().map(ToString::to_string).unwrap_or_default();
+        world.not_simulated(format!("{what}.{kind}"), place, instead);
+    }
+}
+
+/// What a Rollout's references lead to.
+pub(super) struct InNamespace<'a, 'w> {
+    pub(super) world: &'a World<'w>,
+    pub(super) namespace: &'a str,
+}
+
+impl InNamespace<'_, '_> {
+    fn find(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&objects::Object> {
+        match &self.world.api.find(&ObjectKey::new(group, kind, namespace, name))?.body {
+            Body::Plain(object) => Some(object),
+            Body::ReplicaSet(_)
+            | Body::Pod(_)
+            | Body::AnalysisRun(_)
+            | Body::Rollout(..)
+            | Body::Deployment(..)
+            | Body::Application(..) => None,
+        }
+    }
+}
+
+impl References for InNamespace<'_, '_> {
+    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
+        match self.find("argoproj.io", "AnalysisTemplate", Some(self.namespace), name)? {
+            objects::Object::AnalysisTemplate(template) => Some(Arc::clone(template)),
+            _ => None,
+        }
+    }
+
+    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
+        match self.find("argoproj.io", "ClusterAnalysisTemplate", None, name)? {
+            objects::Object::ClusterAnalysisTemplate(template) => Some(Arc::clone(template)),
+            _ => None,
+        }
+    }
+
+    fn service(&self, name: &str) -> Option<Arc<Service>> {
+        match self.find("", "Service", Some(self.namespace), name)? {
+            objects::Object::Service(service) => Some(Arc::clone(service)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What others see of a Rollout.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use manifests::objects::Rollout;
+use timeline::{HealthStatus, PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion};
+
+use super::load;
+use super::pass::Set;
+use super::status::{ConditionKind, Hash, PauseReason, Reason, RolloutState};
+use super::{steps, workload};
+use crate::World;
+use crate::api::{Body, ObjectId};
+use crate::kubernetes::{as_pod, as_replica_set};
+use manifests::objects::rollout::PauseDuration;
+
+fn rollout<'w>(world: &'w World<'_>, id: ObjectId) -> Option<(&'w Arc<Rollout>, &'w RolloutState)> {
+    match &world.api.get(id).body {
+        Body::Rollout(rollout, state) => Some((rollout, state)),
+        Body::ReplicaSet(_)
+        | Body::Pod(_)
+        | Body::AnalysisRun(_)
+        | Body::Deployment(..)
+        | Body::Application(..)
+        | Body::Plain(_) => None,
+    }
+}
+
+/// What the timeline says of a Rollout; `None` before the controller has seen it.
+pub(crate) fn observed(world: &World<'_>, id: ObjectId) -> Option<RolloutStatus> {
+    let (rollout, state) = rollout(world, id)?;
+    let key = &world.api.get(id).key;
+    let sets = load::sets(world, id);
+    let version = |hash: &Hash| sets.iter().find(|set| set.hash == *hash).map(|set| version(world, set));
+    let (step, _) = steps::current(rollout, state);
+    Some(RolloutStatus {
+        namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
+        name: key.name.to_string(),
+        phase: state.phase?,
+        message: state.message.clone(),
+        aborted: state.abort,
+        invalid: state.condition(ConditionKind::InvalidSpec).is_some(),
+        step: state.current_step_index,
+        steps: steps::count(rollout),
+        step_text: step.map(steps::text).unwrap_or_default(),
+        weight: u32::try_from(steps::reached_weight(rollout, state)).unwrap_or(0),
+        stable: state.stable_rs.as_ref().and_then(version),
+        canary: state.current_pod_hash.as_ref().filter(|_| !state.is_fully_promoted()).and_then(version),
+    })
+}
+
+fn version(world: &World<'_>, set: &Set) -> RolloutVersion {
+    let count = |pods: i64| u32::try_from(pods).unwrap_or(0);
+    let running = world.api.owned(set.id).filter_map(as_pod).filter(|pod| match pod.phase {
+        PodPhase::Started | PodPhase::Ready | PodPhase::NotReady => true,
+        PodPhase::Pending | PodPhase::Waiting | PodPhase::Terminating | PodPhase::Deleted => false,
+    });
+    let models: BTreeSet<&str> = running.filter_map(|pod| pod.model.as_deref()).collect();
+    RolloutVersion {
+        revision: set.revision,
+        hash: set.hash.to_string(),
+        models: models.into_iter().map(str::to_owned).collect(),
+        desired: count(set.size.spec),
+        ready: set.ready,
+        available: count(set.size.available),
+    }
+}
+
+/// What a ReplicaSet is to its Rollout. The first template counts as stable before it is trusted.
+pub(crate) fn role_of(world: &World<'_>, replica_set: ObjectId) -> Role {
+    let object = world.api.get(replica_set);
+    let owner = object.owner.and_then(|owner| rollout(world, owner));
+    let (Some((_, state)), Some(set)) = (owner, as_replica_set(object)) else { return Role::Other };
+    let is = |hash: &Option<Hash>| hash.as_deref() == Some(set.hash.as_str());
+    match &state.stable_rs {
+        stable if is(stable) => Role::Stable,
+        None if is(&state.current_pod_hash) => Role::Stable,
+        Some(_) if is(&state.current_pod_hash) => Role::Canary,
+        Some(_) | None => Role::Other,
+    }
+}
+
+/// The step that a Rollout is at, from 0.
+pub(crate) fn current_step(world: &World<'_>, id: ObjectId) -> Option<u32> {
+    rollout(world, id)?.1.current_step_index
+}
+
+/// Whether nothing will happen to a Rollout by itself: it is healthy, degraded with no pods left to
+/// move, or paused until a person acts.
+pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
+    let Some((rollout, state)) = rollout(world, id) else { return true };
+    if rollout.canary().is_none() {
+        return true;
+    }
+    let Some(phase) = state.phase else { return false };
+    if state.condition(ConditionKind::InvalidSpec).is_some() {
+        return true;
+    }
+    match phase {
+        RolloutPhase::Healthy => true,
+        RolloutPhase::Progressing => is_held(rollout, state),
+        RolloutPhase::Degraded if state.abort => is_drained(world, id, rollout, state),
+        // Past its deadline it goes on trying, but nothing moves until a pod does.
+        RolloutPhase::Degraded => has_no_runs(state),
+        RolloutPhase::Paused => has_no_runs(state) && !has_timed_pause(rollout, state),
+    }
+}
+
+/// Whether the step is one that is not simulated and never completes.
+fn is_held(rollout: &Rollout, state: &RolloutState) -> bool {
+    let (step, _) = steps::current(rollout, state);
+    step.is_some_and(|step| step.experiment.is_some() || step.plugin.is_some())
+}
+
+/// Whether an aborted update has gone back to stable, or is kept from it by `spec.paused`.
+fn is_drained(world: &World<'_>, id: ObjectId, rollout: &Rollout, state: &RolloutState) -> bool {
+    let reason = state.condition(ConditionKind::Progressing).map(|condition| condition.reason);
+    let sets = load::sets(world, id);
+    let wanted = |set: &Set| match state.stable_rs.as_ref() == Some(&set.hash) {
+        true => i64::from(rollout.spec.replicas()),
+        false => 0,
+    };
+    let at_rest = |set: &Set| set.size.spec == wanted(set) && set.size.created == set.size.spec;
+    reason == Some(Reason::RolloutAborted) && (rollout.spec.paused || sets.iter().all(at_rest))
+}
+
+fn has_no_runs(state: &RolloutState) -> bool {
+    let runs = [&state.step_run, &state.background_run];
+    runs.into_iter().flatten().all(|run| {
+        use timeline::AnalysisPhase::{Error, Failed, Inconclusive, Pending, Running, Successful};
+        match run.phase {
+            Some(Successful | Failed | Error | Inconclusive) => true,
+            Some(Pending | Running) | None => false,
+        }
+    })
+}
+
+fn has_timed_pause(rollout: &Rollout, state: &RolloutState) -> bool {
+    let (step, _) = steps::current(rollout, state);
+    let pause = step.and_then(|step| step.pause.as_ref());
+    let timed = pause.is_some_and(|pause| pause.duration() != PauseDuration::Indefinite);
+    // Under `spec.paused` the end of a pause goes unnoticed.
+    timed && state.pause(PauseReason::CanaryPauseStep).is_some() && !rollout.spec.paused
+}
+
+/// A Rollout's health as Argo CD sees it (argo-cd v3.2.6
+/// `resource_customizations/argoproj.io/Rollout/health.lua`).
+pub(crate) fn health(world: &World<'_>, id: ObjectId) -> (HealthStatus, String) {
+    let unobserved = || (HealthStatus::Progressing, "Waiting for rollout spec update to be observed".to_owned());
+    let Some((rollout, state)) = rollout(world, id) else { return unobserved() };
+    let object = world.api.get(id);
+    let namespace = object.key.namespace.as_deref().unwrap_or_default();
+    if state.observed_generation != object.generation
+        || !workload::is_observed(world, rollout, namespace, state.workload_observed_generation)
+    {
+        return unobserved();
+    }
+    let health = match state.phase {
+        None => return unobserved(),
+        Some(RolloutPhase::Healthy) => HealthStatus::Healthy,
+        Some(RolloutPhase::Degraded) => HealthStatus::Degraded,
+        Some(RolloutPhase::Progressing) => HealthStatus::Progressing,
+        Some(RolloutPhase::Paused) => HealthStatus::Suspended,
+    };
+    (health, state.message.clone())
+}

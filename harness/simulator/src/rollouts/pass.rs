@@ -1,0 +1,508 @@
+//! One pass of the controller over one Rollout, in upstream's order (argo-rollouts v1.10.1
+//! `rollout/controller.go`, `rollout/canary.go`, `rollout/sync.go`).
+
+use std::sync::Arc;
+
+use manifests::objects::rollout::{CanaryStrategy, Rollout};
+use manifests::objects::{Step, StepKind};
+use timeline::{RolloutPhase, Source};
+use units::Time;
+
+use super::conditions::{self, Situation};
+use super::pause::{self, PauseContext};
+use super::replicas::{self, Size, Sizes, Wanted};
+use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
+use super::{analysis_runs, ephemeral, history, load, restart, services, sizes, steps, workload};
+use crate::api::{Body, ObjectId};
+use crate::{Task, World};
+
+/// A ReplicaSet of the Rollout as the pass found it.
+#[derive(Debug, Clone)]
+pub(super) struct Set {
+    pub(super) id: ObjectId,
+    pub(super) name: Arc<str>,
+    pub(super) hash: Hash,
+    pub(super) revision: u64,
+    pub(super) created: Time,
+    pub(super) size: Size,
+    pub(super) ready: u32,
+    /// The Rollout's `replicas` when this set was scaled last.
+    pub(super) desired_replicas: Option<u32>,
+}
+
+/// What one pass sees and decides (`rolloutContext`). ReplicaSets are those of the beginning of the
+/// pass, also after it has scaled one.
+pub(super) struct Pass {
+    pub(super) id: ObjectId,
+    /// The spec, with template and selector of the referenced workload put in.
+    pub(super) rollout: Arc<Rollout>,
+    pub(super) name: Arc<str>,
+    pub(super) namespace: Arc<str>,
+    pub(super) generation: u64,
+    pub(super) workload_generation: Option<u64>,
+    /// The status that the pass found.
+    pub(super) before: RolloutState,
+    pub(super) now: Time,
+    /// All ReplicaSets, oldest first.
+    pub(super) sets: Vec<Set>,
+    /// The one of the wanted template.
+    pub(super) new: usize,
+    /// The one of the trusted template.
+    pub(super) stable: Option<usize>,
+    pub(super) pauses: PauseContext,
+    pub(super) restarted_at: Option<String>,
+    pub(super) step_run: Option<RunReference>,
+    pub(super) background_run: Option<RunReference>,
+}
+
+/// One pass over one Rollout.
+pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
+    if !world.api.exists(id) {
+        return;
+    }
+    if let Some(mut pass) = load::begin(world, id) {
+        pass.run(world);
+    }
+}
+
+impl Pass {
+    fn run(&mut self, world: &mut World<'_>) {
+        if self.note_pauses(world) {
+            return;
+        }
+        self.sync_revision(world);
+        if self.is_scaling_event() {
+            sizes::reconcile(world, self);
+            let available = self.available();
+            self.persist(world, RolloutState { available, ..self.before.clone() });
+            return;
+        }
+        if self.template_or_steps_changed() {
+            self.write_status(world);
+            return;
+        }
+        if restart::reconcile(world, self) {
+            // Availability counts are out of date now; the evicted pods bring the next pass.
+            return;
+        }
+        ephemeral::reconcile(world, self);
+        history::reconcile(world, self);
+        services::reconcile(world, self);
+        if let Err(error) = analysis_runs::reconcile(world, self) {
+            let message = format!("Reconciliation failed with error: {error}");
+            world.record(Source::Rollouts, self.id, true, "ReconciliationError", message);
+            return;
+        }
+        if !self.pauses.has_added() && !sizes::reconcile(world, self) {
+            self.reconcile_pause(world);
+        }
+        self.write_status(world);
+    }
+
+    /// Writes what changed about pauses, and tells whether it did: then the pass is over.
+    fn note_pauses(&self, world: &mut World<'_>) -> bool {
+        let changes = conditions::note_pauses(&self.rollout, &self.before, self.now);
+        if changes.is_empty() {
+            return false;
+        }
+        let mut next = self.before.clone();
+        for condition in changes {
+            next.set_condition(condition);
+        }
+        next.observed_generation = self.generation;
+        (next.phase, next.message) = phase_and_message(&self.rollout, &next);
+        if next == self.before {
+            return false;
+        }
+        write(world, self.id, next);
+        true
+    }
+
+    /// Makes the wanted template's ReplicaSet the latest revision (`syncReplicaSetRevision`).
+    fn sync_revision(&mut self, world: &mut World<'_>) {
+        let latest_other = self.others_than_new().map(|set| set.revision).max().unwrap_or(0);
+        let min_ready = self.rollout.spec.min_ready();
+        let new = &mut self.sets[self.new];
+        let set = replica_set(world, new.id);
+        if new.revision < latest_other + 1 || set.min_ready != min_ready {
+            new.revision = new.revision.max(latest_other + 1);
+            let revision = new.revision;
+            world.api.update(new.id, |object| {
+                if let Body::ReplicaSet(set) = &mut object.body {
+                    set.noted.revision = revision;
+                    set.min_ready = min_ready;
+                }
+            });
+        }
+        let revision = new.revision;
+        if self.before.revision != revision {
+            self.before.revision = revision;
+            set_revision(world, self.id, revision);
+        }
+    }
+
+    /// Whether `spec.replicas` changed since stable or canary was scaled last (`isScalingEvent`).
+    fn is_scaling_event(&self) -> bool {
+        let replicas = self.rollout.spec.replicas();
+        [Some(self.new), self.stable]
+            .into_iter()
+            .flatten()
+            .map(|index| &self.sets[index])
+            .filter(|set| set.size.spec > 0)
+            .any(|set| set.desired_replicas.is_some_and(|desired| desired != replicas))
+    }
+
+    /// `PodTemplateOrStepsChanged`.
+    fn template_or_steps_changed(&self) -> bool {
+        let steps_changed = self.before.current_step_hash.as_ref() != Some(self.steps_hash());
+        let template_changed =
+            self.before.current_pod_hash.as_ref().is_some_and(|hash| *hash != self.new_set().hash);
+        steps_changed || template_changed
+    }
+
+    /// Begins the pause of a pause step, or sees to it that its end is noticed (`reconcileCanaryPause`).
+    fn reconcile_pause(&mut self, world: &mut World<'_>) {
+        if self.rollout.spec.paused || self.before.promote_full {
+            return;
+        }
+        let rollout = Arc::clone(&self.rollout);
+        let (Some(Step { pause: Some(pause), .. }), _) = steps::current(&rollout, &self.before) else { return };
+        match self.before.pause(PauseReason::CanaryPauseStep) {
+            None if !self.before.controller_pause => self.pauses.add(PauseReason::CanaryPauseStep),
+            None => {}
+            Some(condition) => {
+                if let Some(expiry) = pause::expiry(pause, condition).filter(|expiry| *expiry > self.now) {
+                    world.kernel.wake_at(expiry, Task::Rollout(self.id));
+                }
+            }
+        }
+    }
+
+    /// Moves on where the step is complete, and writes the status (`syncRolloutStatusCanary`).
+    fn write_status(&mut self, world: &mut World<'_>) {
+        let mut next = self.base_status();
+        let count = steps::count(&self.rollout);
+        if self.template_or_steps_changed() {
+            self.reset(world, &mut next);
+            self.persist(world, next);
+            return;
+        }
+        let rollout = Arc::clone(&self.rollout);
+        let (step, mut index) = steps::current(&rollout, &self.before);
+        if self.before.promote_full || self.is_rollback_within_window() {
+            self.pauses.clear();
+            self.pauses.remove_abort();
+            index = (count > 0).then_some(count);
+        }
+        if let Some(reason) = self.promotion() {
+            self.promote(world, &mut next, &reason);
+        } else if self.pauses.is_aborted(&self.before) {
+            next.current_step_index = (count > 0).then_some(if next.is_fully_promoted() { count } else { 0 });
+        } else {
+            if let (Some(step), Some(index)) = (step, &mut index)
+                && self.is_complete(step)
+            {
+                *index += 1;
+                next.step_run = None;
+                let message = format!("Rollout step {index}/{count} completed ({})", steps::text(step));
+                world.record(Source::Rollouts, self.id, false, "RolloutStepCompleted", message);
+                self.pauses.remove(PauseReason::CanaryPauseStep);
+            }
+            next.current_step_index = index;
+        }
+        self.persist(world, next);
+    }
+
+    /// The status as far as it follows from what there is (`calculateBaseStatus`).
+    fn base_status(&self) -> RolloutState {
+        let new = self.new_set();
+        let mut next = RolloutState {
+            revision: self.before.revision,
+            workload_observed_generation: self.before.workload_observed_generation,
+            conditions: self.before.conditions.clone(),
+            promote_full: self.before.promote_full,
+            current_pod_hash: Some(Arc::clone(&new.hash)),
+            stable_rs: self.before.stable_rs.clone(),
+            current_step_hash: Some(self.steps_hash().clone()),
+            restarted_at: self.restarted_at.clone(),
+            step_run: self.step_run.clone(),
+            background_run: self.background_run.clone(),
+            replicas: pods(self.sets.iter().map(|set| set.size.created)),
+            updated: pods([new.size.created]),
+            ready: self.sets.iter().map(|set| set.ready).sum(),
+            available: self.available(),
+            ..RolloutState::default()
+        };
+        next.remove_condition(ConditionKind::InvalidSpec);
+        next
+    }
+
+    /// Starts afresh for another template or other steps (`resetRolloutStatus`).
+    fn reset(&mut self, world: &mut World<'_>, next: &mut RolloutState) {
+        self.pauses.clear();
+        self.pauses.remove_abort();
+        next.promote_full = false;
+        next.step_run = None;
+        next.background_run = None;
+        let count = steps::count(&self.rollout);
+        if count == 0 {
+            next.current_step_index = None;
+            return;
+        }
+        let new = self.new_set();
+        let skipped = if self.before.stable_rs.as_ref() == Some(&new.hash) {
+            Some("Rollback to stable ReplicaSets")
+        } else if self.is_rollback_within_window() && new.size.spec > 0 {
+            Some("Rollback to active ReplicaSets within RollbackWindow")
+        } else {
+            None
+        };
+        if let Some(message) = skipped {
+            world.record(Source::Rollouts, self.id, false, "SkipSteps", message);
+        }
+        next.current_step_index = Some(if skipped.is_some() { count } else { 0 });
+    }
+
+    /// Why the wanted template is to be trusted now, if it is (`shouldFullPromote`). The very first one
+    /// is trusted before any of its pods exists.
+    fn promotion(&self) -> Option<String> {
+        if self.stable.is_none() {
+            return Some("Initial deploy".to_owned());
+        }
+        if self.pauses.is_aborted(&self.before) {
+            return None;
+        }
+        let replicas = i64::from(self.rollout.spec.replicas());
+        let new = self.new_set().size;
+        if new.available < replicas && !replicas::enough_available(self.threshold(), new, replicas) {
+            return None;
+        }
+        let count = steps::count(&self.rollout);
+        let reached = steps::current(&self.rollout, &self.before).1;
+        if self.before.promote_full {
+            Some("Full promotion requested".to_owned())
+        } else if self.is_rollback_within_window() {
+            Some("Rollback within window".to_owned())
+        } else if self.is_back_at_stable() {
+            Some("Fast rollback".to_owned())
+        } else if count == 0 || reached == Some(count) {
+            Some(format!("Completed all {count} canary steps"))
+        } else {
+            None
+        }
+    }
+
+    /// Trusts the wanted template (`promoteStable`).
+    fn promote(&mut self, world: &mut World<'_>, next: &mut RolloutState, reason: &str) {
+        self.pauses.clear();
+        self.pauses.remove_abort();
+        next.promote_full = false;
+        let count = steps::count(&self.rollout);
+        next.current_step_index = (count > 0).then_some(count);
+        let (revision, hash) = (next.revision, self.new_set().hash.clone());
+        if next.stable_rs.as_ref() != Some(&hash) {
+            let message = format!("Rollout completed update to revision {revision} ({hash}): {reason}");
+            world.record(Source::Rollouts, self.id, false, "RolloutCompleted", message);
+            next.stable_rs = Some(hash);
+        }
+        if revision == 1 && self.before.phase == Some(RolloutPhase::Healthy) {
+            workload::scale_down_on_success(world, self);
+        }
+    }
+
+    /// `completedCurrentCanaryStep`.
+    fn is_complete(&self, step: &Step) -> bool {
+        if self.rollout.spec.paused {
+            return false;
+        }
+        match step.kind() {
+            Some(StepKind::Pause) => {
+                step.pause.as_ref().is_some_and(|pause| pause::is_over(pause, &self.before, self.now))
+            }
+            Some(StepKind::SetWeight | StepKind::SetCanaryScale) => {
+                let others = self.other_sizes();
+                replicas::at_desired_counts(self.wanted(), self.threshold(), self.sizes(&others))
+            }
+            Some(StepKind::Analysis) => {
+                let phase = self.step_run.as_ref().and_then(|run| run.phase);
+                phase == Some(timeline::AnalysisPhase::Successful)
+            }
+            Some(StepKind::SetHeaderRoute | StepKind::SetMirrorRoute) => true,
+            // Not simulated, and told so: the Rollout stays at such a step.
+            Some(StepKind::Experiment | StepKind::Plugin) | None => false,
+        }
+    }
+
+    /// Writes the status if it differs, with everything that follows from it (`persistRolloutStatus`).
+    fn persist(&mut self, world: &mut World<'_>, mut next: RolloutState) {
+        next.observed_generation = self.generation;
+        next.workload_observed_generation = self.workload_generation;
+        if let Some(message) = self.situation().deadline_abort(&self.before, &next) {
+            world.record(Source::Rollouts, self.id, true, "RolloutAborted", message.clone());
+            self.pauses.abort(message);
+        }
+        self.pauses.apply(&self.before, &mut next, self.now);
+        let situation = self.situation();
+        for told in situation.update(&self.before, &mut next) {
+            world.record(Source::Rollouts, self.id, told.warning, told.reason, told.message);
+        }
+        (next.phase, next.message) = phase_and_message(&self.rollout, &next);
+        if next == self.before {
+            if let Some(at) = situation.deadline_check(&next) {
+                world.kernel.wake_at(at, Task::Rollout(self.id));
+            }
+            return;
+        }
+        self.announce_pause(world, &next);
+        write(world, self.id, next);
+    }
+
+    /// `sendStateChangeEvents`. An abort ends a pause, too, but is no resumption.
+    fn announce_pause(&self, world: &mut World<'_>, next: &RolloutState) {
+        match (self.before.pause_conditions.first(), next.pause_conditions.first()) {
+            (None, Some(pause)) => {
+                let message = format!("Rollout is paused ({})", pause.reason.name());
+                world.record(Source::Rollouts, self.id, false, "RolloutPaused", message);
+            }
+            (Some(_), None) if !next.abort => {
+                world.record(Source::Rollouts, self.id, false, "RolloutResumed", "Rollout is resumed");
+            }
+            (_, _) => {}
+        }
+    }
+}
+
+/// What the other stages ask a pass.
+impl Pass {
+    pub(super) fn new_set(&self) -> &Set {
+        &self.sets[self.new]
+    }
+
+    pub(super) fn stable_set(&self) -> Option<&Set> {
+        self.stable.map(|index| &self.sets[index])
+    }
+
+    /// The stable ReplicaSet, where it is not the new one (`CheckStableRSExists`).
+    pub(super) fn apart_stable(&self) -> Option<usize> {
+        self.stable.filter(|index| *index != self.new)
+    }
+
+    /// ReplicaSets that are neither new nor stable, by position.
+    pub(super) fn others(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.sets.len()).filter(|index| *index != self.new && Some(*index) != self.stable)
+    }
+
+    fn others_than_new(&self) -> impl Iterator<Item = &Set> {
+        self.sets.iter().enumerate().filter(|(index, _)| *index != self.new).map(|(_, set)| set)
+    }
+
+    pub(super) fn available(&self) -> u32 {
+        pods(self.sets.iter().map(|set| set.size.available))
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        let replicas = self.rollout.spec.replicas();
+        Wanted {
+            replicas: i64::from(replicas),
+            weight: i64::from(steps::sizing_weight(&self.rollout, &self.before)),
+            max_weight: i64::from(steps::max_weight(&self.rollout)),
+            surge: i64::from(self.rollout.max_surge(replicas)),
+            unavailable: i64::from(self.rollout.max_unavailable(replicas)),
+        }
+    }
+
+    pub(super) fn other_sizes(&self) -> Vec<Size> {
+        self.others().map(|index| self.sets[index].size).collect()
+    }
+
+    pub(super) fn sizes<'a>(&self, others: &'a [Size]) -> Sizes<'a> {
+        Sizes {
+            new: self.new_set().size,
+            stable: self.stable_set().map(|set| set.size),
+            new_is_stable: self.stable == Some(self.new),
+            others,
+        }
+    }
+
+    fn threshold(&self) -> Option<manifests::objects::rollout::ProgressThreshold> {
+        self.rollout.canary().and_then(|canary| canary.replica_progress_threshold)
+    }
+
+    fn steps_hash(&self) -> &String {
+        static NONE: String = String::new();
+        self.rollout.canary().map_or(&NONE, |canary: &CanaryStrategy| &canary.steps_hash)
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            rollout: &self.rollout,
+            generation: self.generation,
+            new_set: &self.new_set().name,
+            pauses: &self.pauses,
+            now: self.now,
+        }
+    }
+
+    /// Whether the wanted template is the trusted one.
+    fn is_back_at_stable(&self) -> bool {
+        self.before.stable_rs.as_ref() == Some(&self.new_set().hash)
+    }
+
+    /// Whether the steps are skipped (`isFastRollback`).
+    pub(super) fn is_fast_rollback(&self) -> bool {
+        self.stable.is_some() && (self.is_back_at_stable() || self.is_rollback_within_window())
+    }
+
+    /// Whether the wanted template is older than the trusted one, with fewer than
+    /// `rollbackWindow.revisions` ReplicaSets made between them (`isRollbackWithinWindow`).
+    pub(super) fn is_rollback_within_window(&self) -> bool {
+        let (Some(window), Some(stable)) = (self.rollout.spec.rollback_window, self.stable_set()) else {
+            return false;
+        };
+        let created = |set: &Set| set.created.truncated_to_secs();
+        let (new, stable) = (created(self.new_set()), created(stable));
+        let between = self.sets.iter().filter(|set| new < created(set) && created(set) < stable).count();
+        new < stable && i64::try_from(between).is_ok_and(|between| between < i64::from(window.revisions))
+    }
+}
+
+fn pods(counts: impl IntoIterator<Item = i64>) -> u32 {
+    u32::try_from(counts.into_iter().sum::<i64>()).unwrap_or(0)
+}
+
+pub(super) fn phase_and_message(rollout: &Rollout, state: &RolloutState) -> (Option<RolloutPhase>, String) {
+    let (phase, message) = status::phase(rollout, state);
+    (Some(phase), message)
+}
+
+/// Writes a Rollout's status.
+pub(super) fn write(world: &mut World<'_>, id: ObjectId, next: RolloutState) {
+    world.api.update_status(id, |object| {
+        if let Body::Rollout(_, state) = &mut object.body {
+            **state = next;
+        }
+    });
+}
+
+/// Writes the revision annotation and tells (`setRolloutRevision`).
+pub(super) fn set_revision(world: &mut World<'_>, id: ObjectId, revision: u64) {
+    world.api.update_metadata(id, |object| {
+        if let Body::Rollout(_, state) = &mut object.body {
+            state.revision = revision;
+        }
+    });
+    let message = format!("Rollout updated to revision {revision}");
+    world.record(Source::Rollouts, id, false, "RolloutUpdated", message);
+}
+
+pub(super) fn replica_set<'w>(world: &'w World<'_>, id: ObjectId) -> &'w crate::kubernetes::ReplicaSet {
+    match &world.api.get(id).body {
+        Body::ReplicaSet(set) => set,
+        Body::Pod(_)
+        | Body::AnalysisRun(_)
+        | Body::Rollout(..)
+        | Body::Deployment(..)
+        | Body::Application(..)
+        | Body::Plain(_) => panic!("a ReplicaSet's id leads to a ReplicaSet"),
+    }
+}
