@@ -1,1 +1,22 @@
-//! The reports crate.
+//! Sinks: a timeline and what the judge made of it become text or bytes for people and programs.
+//!
+//! Each sink is a module and a pure function: [`terminal()`] tells one run, [`seeds()`] many seeds of one
+//! scenario, [`totals()`] the runs of one call, [`json()`] is `report.json`. A sink renders what any
+//! engine wrote; it knows none of them.
+
+mod cost;
+mod json;
+mod numbers;
+mod page;
+mod seeds;
+mod sentence;
+mod story;
+mod strip;
+mod terminal;
+mod totals;
+
+pub use json::json;
+pub use page::{Detail, Options, Style};
+pub use seeds::seeds;
+pub use terminal::{Run, terminal};
+pub use totals::totals;

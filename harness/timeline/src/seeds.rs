@@ -133,7 +133,7 @@ fn judged(runs: &[SeedRun], index: usize) -> SeedsJudged {
         None => Verdict::of(answers.iter().map(|(_, judged)| judged.verdict)),
     };
     let mut message = format!(
-        "passed in {passed} of {} ({} to {} with 95% confidence)",
+        "passed in {passed} of {} (with 95% confidence {} to {})",
         words::counted(answers.len(), "seed"),
         percent(interval.0),
         percent(interval.1)

@@ -99,7 +99,7 @@ fn found_rollout(wanted: &RolloutState, status: &RolloutStatus) -> String {
 }
 
 fn rollout_in_a_word(status: &RolloutStatus) -> String {
-    let step = status.step.map_or(String::new(), |step| format!(", step {step} of {}", status.steps));
+    let step = status.step.map_or(String::new(), |step| format!(", step {step}/{}", status.steps));
     let mark = match (status.invalid, status.aborted) {
         (true, _) => ", invalid",
         (false, true) => ", aborted",

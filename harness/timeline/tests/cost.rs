@@ -158,7 +158,7 @@ fn a_claim_about_a_share_of_seeds_is_answered_by_its_interval() {
     assert_eq!(open.verdict, Verdict::Inconclusive);
     assert!(open.message.contains("to prove 50% takes at least 4 seeds"), "{}", open.message);
     assert!(
-        open.message.contains("passed in 2 of 3 seeds (20.8% to 93.9% with 95% confidence)"),
+        open.message.contains("passed in 2 of 3 seeds (with 95% confidence 20.8% to 93.9%)"),
         "{}",
         open.message
     );

@@ -376,7 +376,7 @@ fn stays_demands_that_the_state_holds_long_enough() {
         stays,
         &steady().rollout(59_999, old()).settled(99_000),
         Failed,
-        "at 00:59.999 it was Healthy, step 4 of 4, after 19.999s",
+        "at 00:59.999 it was Healthy, step 4/4, after 19.999s",
     );
     check(stays, &steady().settled(59_000), Inconclusive, "longer `duration`");
     check(

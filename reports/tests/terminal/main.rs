@@ -1,0 +1,111 @@
+//! What a person reads on the terminal.
+
+use proptest::prelude::*;
+use reports::{Detail, Options, Run, Style, json, seeds, terminal, totals};
+use timeline::{Event, Report, RunResult, SeedRun, Seeds, Summary, Timeline, judge};
+
+mod bad_model;
+
+fn shown(timeline: &Timeline, options: &Options) -> String {
+    let scenario = bad_model::the_scenario();
+    let (judgement, summary) = (judge(&scenario, timeline), Summary::of(timeline));
+    terminal(&Run { scenario: &scenario, timeline, judgement: &judgement, summary: &summary }, options)
+}
+
+fn result(timeline: &Timeline) -> RunResult {
+    let scenario = bad_model::the_scenario();
+    RunResult::new(&scenario, timeline, &judge(&scenario, timeline), &Summary::of(timeline), 0.0)
+}
+
+#[test]
+fn a_run_reads_as_a_story() {
+    insta::assert_snapshot!(shown(&bad_model::the_timeline(), &Options::default()));
+}
+
+#[test]
+fn every_entry_is_told_on_request() {
+    let options = Options { detail: Detail::Everything, ..Options::default() };
+    let text = shown(&bad_model::the_timeline(), &options);
+    let told = text.lines().skip_while(|line| *line != "what happened").take_while(|line| !line.is_empty());
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn colours_add_nothing_but_colours() {
+    let timeline = bad_model::the_timeline();
+    let coloured = shown(&timeline, &Options { style: Style::Coloured, ..Options::default() });
+    let mut plain = String::new();
+    for (index, part) in coloured.split('\u{1b}').enumerate() {
+        plain += if index == 0 { part } else { part.split_once('m').unwrap().1 };
+    }
+    assert_eq!(plain, shown(&timeline, &Options::default()));
+    let abort = coloured.lines().find(|line| line.contains("ABORTED")).unwrap();
+    insta::assert_snapshot!(abort.escape_debug());
+}
+
+#[test]
+fn many_seeds_read_as_a_distribution() {
+    let scenario = bad_model::the_scenario();
+    let slow = bad_model::the_timeline();
+    let mut unharmed = slow.clone();
+    unharmed
+        .entries
+        .retain(|entry| !matches!(&entry.event, Event::Rollout(status) if status.canary.is_some()));
+    let run = |seed: u64| {
+        let timeline = if seed.is_multiple_of(7) { &unharmed } else { &slow };
+        SeedRun { seed, judgement: judge(&scenario, timeline), summary: Summary::of(timeline) }
+    };
+    let gathered = Seeds::of(&(1..=20).map(run).collect::<Vec<_>>());
+    insta::assert_snapshot!(seeds("bad-model", &gathered, &Options::default()));
+}
+
+#[test]
+fn the_runs_of_a_call_are_counted() {
+    let failed = result(&bad_model::the_timeline());
+    let passed = RunResult { verdict: timeline::Verdict::Passed, ..failed.clone() };
+    insta::assert_snapshot!(totals(&[failed, passed.clone(), passed], &Options::default()));
+}
+
+#[test]
+fn the_json_report_is_read_back_unchanged() {
+    let report = Report { rehearse: "0.1.0".into(), results: vec![result(&bad_model::the_timeline())] };
+    assert_eq!(serde_json::from_str::<Report>(&json(&report)).unwrap(), report);
+}
+
+/// The run with its texts and times changed, and some entries left out.
+fn disturbed() -> impl Strategy<Value = Timeline> {
+    (any::<String>(), prop::collection::vec(any::<bool>(), 60), 0..4_u32).prop_map(|(text, kept, pods)| {
+        let mut timeline = bad_model::the_timeline();
+        let mut kept = kept.into_iter();
+        timeline.entries.retain(|_| kept.next().unwrap_or(true));
+        for entry in &mut timeline.entries {
+            match &mut entry.event {
+                Event::ActionPerformed(action) => action.text.clone_from(&text),
+                Event::Measurement(measured) => measured.message.clone_from(&text),
+                Event::Requests(requests) => requests.model.clone_from(&text),
+                Event::Rollout(status) => {
+                    status.name.clone_from(&text);
+                    status.message.clone_from(&text);
+                    if let Some(canary) = &mut status.canary {
+                        canary.ready = pods;
+                    }
+                }
+                _ => {}
+            }
+        }
+        timeline
+    })
+}
+
+proptest! {
+    // Whatever a run holds, no line is too wide and nothing commands the terminal.
+    #[test]
+    fn no_line_is_too_wide(timeline in disturbed(), width in 40..130_usize, all in any::<bool>()) {
+        let detail = if all { Detail::Everything } else { Detail::Story };
+        let text = shown(&timeline, &Options { style: Style::Plain, detail, width });
+        for line in text.lines() {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{:?}", line);
+            prop_assert!(!line.contains(char::is_control), "{:?}", line);
+        }
+    }
+}
