@@ -315,9 +315,9 @@ impl Body {
     /// A body without status for an object that was just read.
     fn of(object: objects::Object) -> Self {
         match object {
-            objects::Object::Rollout(spec) => Self::Rollout(spec.into(), Box::default()),
-            objects::Object::Deployment(spec) => Self::Deployment(spec.into(), Deployment::default()),
-            objects::Object::Application(spec) => Self::Application(spec.into(), Box::default()),
+            objects::Object::Rollout(spec) => Self::Rollout(spec, Box::default()),
+            objects::Object::Deployment(spec) => Self::Deployment(spec, Deployment::default()),
+            objects::Object::Application(spec) => Self::Application(spec, Box::default()),
             other => Self::Plain(Arc::new(other)),
         }
     }
@@ -325,9 +325,9 @@ impl Body {
     /// Takes over a new spec and keeps the status.
     fn replace_spec(&mut self, object: objects::Object) {
         match (self, object) {
-            (Self::Rollout(spec, _), objects::Object::Rollout(new)) => *spec = new.into(),
-            (Self::Deployment(spec, _), objects::Object::Deployment(new)) => *spec = new.into(),
-            (Self::Application(spec, _), objects::Object::Application(new)) => *spec = new.into(),
+            (Self::Rollout(spec, _), objects::Object::Rollout(new)) => *spec = new,
+            (Self::Deployment(spec, _), objects::Object::Deployment(new)) => *spec = new,
+            (Self::Application(spec, _), objects::Object::Application(new)) => *spec = new,
             (body, other) => *body = Self::of(other),
         }
     }

@@ -25,5 +25,5 @@ mod run;
 mod watch;
 mod world;
 
-pub use run::{Input, Options, Run, simulate, tree_of};
+pub use run::{Input, Options, Render, Run, simulate, tree_of};
 pub use world::{Task, World};

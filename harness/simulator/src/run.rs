@@ -7,7 +7,7 @@ use manifests::tree::Tree;
 use scenario::Scenario;
 use timeline::{EndReason, Engine, Event, RunEnded, RunStarted, Source, Timeline};
 use units::{Duration, Time};
-use yaml::Problem;
+use yaml::{Node, Problem};
 
 use crate::{
     Task, World, actions, analysis, argocd, kubernetes, observe, prometheus, rollouts, traffic, watch,
@@ -34,7 +34,13 @@ pub struct Options {
     pub limit: Duration,
     /// The version of rehearse, for the timeline's head.
     pub version: String,
+    /// Who renders kustomizations; `None` for the renderer of this project.
+    pub render: Option<Render>,
 }
+
+/// Renders the kustomization in a folder of a repository: its objects, or what `kustomize` says after
+/// `Error: `. A pure crate starts no program, so whoever wants one hands it in.
+pub type Render = fn(&Tree, &str) -> Result<Vec<Node>, String>;
 
 /// What a run leaves behind.
 #[derive(Debug)]

@@ -1,0 +1,154 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Rehearse a model rollout before you merge it.
+///
+/// A scenario file says which model is merged, how it behaves, what breaks and what must happen.
+/// rehearse runs your own manifests through a model of Git, Kustomize, Argo CD, Kubernetes, Argo
+/// Rollouts and Prometheus in virtual time, and gives a verdict with evidence.
+#[derive(Parser)]
+#[command(name = "rehearse", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   every expectation passed
+  1   an expectation failed
+  2   invalid input: arguments, scenario, manifests
+  3   inconclusive: something was never put to the test
+  4   the environment is missing or failed
+  70  a defect in rehearse";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios and judge them.
+    Run(Run),
+    /// Judge a recorded timeline again.
+    Judge(Judge),
+    /// Print the JSON schema of scenario files, for editors.
+    Schema,
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  rehearse completions bash > /etc/bash_completion.d/rehearse")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  rehearse run scenarios/canary/bad-model.yaml
+  rehearse run scenarios/ --report target/rehearsal
+  rehearse run scenarios/canary/low-traffic-false-abort.yaml --seeds 500
+  rehearse run scenarios/canary/bad-model.yaml --format json | jq .results[0].verdict")]
+pub(crate) struct Run {
+    /// Scenario files, or folders that hold some.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Where it runs.
+    #[arg(long, value_enum, default_value_t = Engine::Sim)]
+    pub(crate) engine: Engine,
+    /// The seed of every random choice; with --seeds, the first one.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Run every scenario with this many seeds and report how the outcomes are distributed. A scenario
+    /// whose expectations speak of a share of seeds is run with 200 unless this says otherwise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) seeds: Option<u64>,
+    /// How many runs at a time; as many as there are processors if left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// What is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Also write timeline.jsonl and report.json of every run into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Whether requests are drawn at random or counted by their expected values.
+    #[arg(long, value_enum, default_value_t = Arrivals::Drawn)]
+    pub(crate) arrivals: Arrivals,
+    /// Who renders kustomizations: rehearse itself, the kustomize program, or rehearse and the program
+    /// for what rehearse does not implement.
+    #[arg(long, value_enum, default_value_t = Kustomize::Auto)]
+    pub(crate) kustomize: Kustomize,
+    /// Show every entry of the timeline.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Whether the output is coloured.
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  rehearse judge scenarios/canary/bad-model.yaml target/rehearsal/sim/bad-model/timeline.jsonl"
+)]
+pub(crate) struct Judge {
+    /// The scenario whose expectations are judged.
+    pub(crate) scenario: PathBuf,
+    /// The recording: a timeline.jsonl.
+    pub(crate) timeline: PathBuf,
+    /// For a scenario with a matrix: the case, as it is named in reports.
+    #[arg(long)]
+    pub(crate) case: Option<String>,
+    /// What is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Show every entry of the timeline.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Whether the output is coloured.
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The simulator: virtual time, nothing to install.
+    Sim,
+    /// A kind cluster with the real controllers (not in this version).
+    Kind,
+    /// An existing cluster (not in this version).
+    Live,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object, the same as report.json.
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arrivals {
+    /// Drawn from their distribution.
+    Drawn,
+    /// Expected values, which may be fractions.
+    Expected,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kustomize {
+    /// rehearse's own renderer only.
+    Builtin,
+    /// The kustomize program only.
+    Program,
+    /// The program where the renderer refuses and the program is on the PATH.
+    Auto,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
