@@ -1,5 +1,6 @@
 //! [`Labels`]: the identity of a series.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -15,12 +16,29 @@ pub const BUCKET_BOUND: &str = "le";
 pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// One label of a series.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// The label's name, such as `role`.
     pub name: Arc<str>,
     /// The label's value; never empty inside [`Labels`].
     pub value: Arc<str>,
+}
+
+impl Ord for Label {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.name, &other.name).then_with(|| compare(&self.value, &other.value))
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Interned texts are often the same text.
+fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
+    if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
 }
 
 /// A set of labels, sorted by name; cloning is a reference count.

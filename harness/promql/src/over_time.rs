@@ -69,12 +69,11 @@ fn extrapolated(
         return None;
     }
     let mut change = last - first;
-    if is_counter {
-        for (before, after) in pairs(window.values) {
-            if after < before {
-                change += before;
-            }
-        }
+    // Resets are rare, and looking for one is faster than adding up none.
+    if is_counter && pairs(window.values).fold(false, |reset, (before, after)| reset | (after < before)) {
+        change = pairs(window.values)
+            .filter(|(before, after)| after < before)
+            .fold(change, |change, (before, _)| change + before);
     }
     let mut start_gap = (first_ms - bounds.start_ms) as f64 / 1000.0;
     let mut end_gap = (bounds.end_ms - last_ms) as f64 / 1000.0;
@@ -154,6 +153,7 @@ fn changed(before: f64, after: f64) -> bool {
     after != before && !(after.is_nan() && before.is_nan())
 }
 
+/// Neighbouring values.
 fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> + '_ {
-    values.iter().copied().zip(values.iter().skip(1).copied())
+    values.iter().copied().zip(values[1..].iter().copied())
 }

@@ -46,21 +46,8 @@ struct Series {
     times: Vec<i64>,
     values: Vec<f64>,
     stale: Vec<i64>,
-}
-
-impl Series {
-    fn last_ms(&self) -> i64 {
-        let newest = |times: &[i64]| times.last().copied().unwrap_or(i64::MIN);
-        newest(&self.times).max(newest(&self.stale))
-    }
-
-    fn check_newer(&self, at_ms: i64) -> Result<(), AppendError> {
-        let last_ms = self.last_ms();
-        if at_ms > last_ms || (self.times.is_empty() && self.stale.is_empty()) {
-            return Ok(());
-        }
-        Err(AppendError::OutOfOrder { labels: self.labels.clone(), last_ms, at_ms })
-    }
+    /// The time of the newest sample or stale marker.
+    newest_ms: Option<i64>,
 }
 
 /// In-memory series, indexed by metric name. Times are milliseconds of virtual time.
@@ -125,7 +112,8 @@ impl Storage {
         let id = SeriesId(u32::try_from(self.series.len()).expect("memory ends long before 2^32 series"));
         self.by_name.entry(labels.metric_name().unwrap_or_default().into()).or_default().push(id);
         self.by_labels.insert(labels.clone(), id);
-        self.series.push(Series { labels, times: Vec::new(), values: Vec::new(), stale: Vec::new() });
+        let (times, values, stale) = (Vec::new(), Vec::new(), Vec::new());
+        self.series.push(Series { labels, times, values, stale, newest_ms: None });
         id
     }
 
@@ -135,7 +123,12 @@ impl Storage {
     /// The series already has a sample or stale marker at this time or later.
     pub fn append(&mut self, series: SeriesId, at_ms: i64, value: f64) -> Result<(), AppendError> {
         let series = &mut self.series[series.index()];
-        series.check_newer(at_ms)?;
+        if let Some(last_ms) = series.newest_ms
+            && at_ms <= last_ms
+        {
+            return Err(AppendError::OutOfOrder { labels: series.labels.clone(), last_ms, at_ms });
+        }
+        series.newest_ms = Some(at_ms);
         if value.to_bits() == STALE_NAN.to_bits() {
             series.stale.push(at_ms);
         } else {

@@ -54,9 +54,17 @@ fn series(
     labels: Vec<(&'static str, &'static str)>,
     values: BoxedStrategy<Vec<f64>>,
 ) -> impl Strategy<Value = Series> {
-    let shape = (select(vec![15_000i64, 30_000]), 0i64..400_000, 0usize..40, any::<bool>(), any::<u64>());
-    (values, shape).prop_map(move |(values, (interval_ms, start_ms, length, stale, gaps))| {
-        let time = |at: usize| start_ms + at as i64 * interval_ms;
+    let shape = (
+        (select(vec![15_000i64, 30_000]), any::<bool>()),
+        0i64..300_000,
+        0usize..40,
+        any::<bool>(),
+        any::<u64>(),
+    );
+    (values, shape).prop_map(move |(values, ((interval_ms, jitter), start_ms, length, stale, gaps))| {
+        // Scrapes are late by up to a tenth of the interval or so.
+        let late = |at: usize| (gaps.rotate_right(at as u32) % 4_000) as i64;
+        let time = |at: usize| start_ms + at as i64 * interval_ms + if jitter { late(at) } else { 0 };
         let kept = values.iter().take(length).enumerate().filter(|(at, _)| gaps >> at & 7 != 0);
         let mut points: Vec<(i64, f64)> = kept.map(|(at, &value)| (time(at), value)).collect();
         points.extend(stale.then(|| (time(length), STALE_NAN)));
@@ -77,7 +85,7 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
         let set = select(vec!["and", "or", "unless"]);
         let matching = select(vec![
             "", "on (role)", "on (pod, role)", "on ()", "ignoring (le)", "ignoring (pod)",
-            "on (role) group_left", "ignoring (le) group_left", "on (pod, role) group_right (job)",
+            "on (role) group_left ()", "ignoring (le) group_left ()", "on (pod, role) group_right (job)",
             "on (pod) group_left (role)",
         ]);
         let set_matching = select(vec!["", "on (role)", "on ()", "ignoring (le)", "ignoring (pod, role)"]);
