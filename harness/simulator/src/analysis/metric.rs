@@ -7,6 +7,10 @@ use units::{Duration, Time};
 
 use super::run::{Measurement, MetricResult};
 
+/// The shortest time between two measurements. Deviation: upstream stores times in whole seconds, so
+/// that a shorter interval makes it measure without a pause.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 /// How long after an error the next attempt follows, whatever the interval.
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 
@@ -29,7 +33,7 @@ pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started
         | AnalysisPhase::Failed
         | AnalysisPhase::Inconclusive => metric.interval.unwrap_or(ERROR_RETRY),
     };
-    Some(last.finished + wait)
+    Some(last.finished + wait.max(SHORTEST_WAIT))
 }
 
 /// Whether a phase is final.
