@@ -22,9 +22,6 @@ pub struct ObjectKey {
     pub name: Arc<str>,
 }
 
-/// Another name for the identity, where one object refers to another.
-pub type Reference = ObjectKey;
-
 impl ObjectKey {
     /// The identity with these parts.
     pub fn new(group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Self {
