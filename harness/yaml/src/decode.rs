@@ -112,7 +112,7 @@ impl de::Error for DecodeError {
             None if expected.is_empty() => "no keys belong here".to_owned(),
             None => format!("the keys here are {}", list(expected)),
         };
-        Self { help: Some(help), ..Self::custom(format!("unknown key `{field}`")) }
+        Self { help: Some(help), ..Self::custom(format!("unknown key `{}`", shortened(field))) }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
@@ -120,11 +120,28 @@ impl de::Error for DecodeError {
             Some(known) => format!("did you mean `{known}`? The choices are {}", list(expected)),
             None => format!("the choices are {}", list(expected)),
         };
-        Self { help: Some(help), ..Self::custom(format!("`{variant}` is not a choice here")) }
+        Self { help: Some(help), ..Self::custom(format!("`{}` is not a choice here", shortened(variant))) }
     }
 
     fn missing_field(field: &'static str) -> Self {
         Self::custom(format!("the key `{field}` is missing"))
+    }
+
+    fn invalid_value(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match unexpected {
+            de::Unexpected::Signed(value) => value.to_string(),
+            de::Unexpected::Unsigned(value) => value.to_string(),
+            de::Unexpected::Float(value) => value.to_string(),
+            other => other.to_string(),
+        };
+        let expected = match expected.to_string().as_str() {
+            "u8" | "u16" | "u32" | "u64" | "usize" => {
+                "a whole number that is not negative and not too large".to_owned()
+            }
+            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number that is not too large".to_owned(),
+            other => other.to_owned(),
+        };
+        Self::custom(format!("expected {expected}, found {found}"))
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -132,14 +149,33 @@ impl de::Error for DecodeError {
             de::Unexpected::Map => "a mapping".to_owned(),
             de::Unexpected::Seq => "a list".to_owned(),
             de::Unexpected::Unit => "nothing".to_owned(),
-            de::Unexpected::Str(text) => format!("the text `{text}`"),
+            de::Unexpected::Str(text) => format!("the text `{}`", shortened(text)),
             de::Unexpected::Bool(value) => format!("the boolean {value}"),
             de::Unexpected::Signed(value) => format!("the number {value}"),
             de::Unexpected::Unsigned(value) => format!("the number {value}"),
             de::Unexpected::Float(value) => format!("the number {value}"),
             other => other.to_string(),
         };
+        let expected = match expected.to_string().as_str() {
+            "a sequence" => "a list".to_owned(),
+            "a map" => "a mapping".to_owned(),
+            "a string" => "text".to_owned(),
+            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+            "f32" | "f64" => "a number".to_owned(),
+            other => {
+                other.strip_prefix("struct ").map_or_else(|| other.to_owned(), |_| "a mapping".to_owned())
+            }
+        };
         Self::custom(format!("expected {expected}, found {found}"))
+    }
+}
+
+/// A word long enough to recognise it by.
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 

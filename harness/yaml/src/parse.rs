@@ -79,7 +79,13 @@ fn problem(error: &serde_saphyr::Error, source: &Arc<Source>) -> Problem {
     let place = error.location().map(|location| place_of(&location, source));
     let message = error.without_snippet().to_string();
     // The parser appends the place to its message; ours is shown beside the line.
-    let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
+    let message = message.split(" at line ").next().unwrap_or(&message);
+    // Advice to programmers in parentheses or behind a semicolon is no advice to users.
+    let message = match message.find("DuplicateKeyPolicy") {
+        Some(at) => message[..at].rsplit_once([',', ';', '(']).map_or(message, |(said, _)| said),
+        None => message,
+    };
+    let message = message.trim().to_owned();
     Problem { message, place: Some(place.unwrap_or_else(|| Place::whole(source))), help: None }
 }
 
