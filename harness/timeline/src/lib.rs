@@ -31,7 +31,7 @@ mod words;
 pub use cost::*;
 pub use event::*;
 pub use judge::{Judged, Judgement, Verdict, judge};
-pub use recording::{FORMAT, RecordingError, Timeline};
+pub use recording::{FORMAT, MAX_ENTRIES, RecordingError, Timeline};
 pub use report::*;
 pub use seeds::*;
 pub use watch::{Holds, Watch};

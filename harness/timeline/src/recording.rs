@@ -5,6 +5,9 @@ use crate::{Entry, Event};
 /// The version of the recorded form that this build writes.
 pub const FORMAT: u32 = 1;
 
+/// The most entries that a recording may have.
+pub const MAX_ENTRIES: usize = 5_000_000;
+
 /// The entries of one run in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
@@ -35,6 +38,9 @@ pub enum RecordingError {
         /// The version found.
         found: u32,
     },
+    /// It has too many entries.
+    #[error("the recording has more than {MAX_ENTRIES} entries")]
+    TooLong,
     /// An entry is earlier than the one before it.
     #[error("line {line} goes back in time")]
     Disorder {
@@ -61,6 +67,15 @@ impl Timeline {
 
     /// Reads a recording back.
     ///
+    /// ```
+    /// use timeline::Timeline;
+    /// let cut_short = r#"{"at":0,"source":"rehearse","event":{"kind":"run_started","rehearse":"0.1.0","format":1,
+    ///   "scenario":"idle","engine":"sim","seed":1,"speed":1.0,"slow":null}}"#.replace('\n', "");
+    /// assert!(Timeline::from_jsonl(&cut_short).unwrap_err().to_string().contains("cut short"));
+    /// let whole = cut_short + "\n" + r#"{"at":60,"source":"rehearse","event":{"kind":"run_ended","reason":"settled"}}"#;
+    /// assert_eq!(Timeline::from_jsonl(&whole).unwrap().end(), units::Time::from_secs(60));
+    /// ```
+    ///
     /// # Errors
     /// See [`RecordingError`].
     pub fn from_jsonl(text: &str) -> Result<Self, RecordingError> {
@@ -73,6 +88,9 @@ impl Timeline {
             let entry: Entry = serde_json::from_str(line).map_err(malformed)?;
             if entries.last().is_some_and(|last| entry.at < last.at) {
                 return Err(RecordingError::Disorder { line: index + 1 });
+            }
+            if entries.len() == MAX_ENTRIES {
+                return Err(RecordingError::TooLong);
             }
             entries.push(entry);
         }

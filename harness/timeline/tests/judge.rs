@@ -610,3 +610,65 @@ fn a_timeline_without_beginning_or_end_is_judged_without_panic() {
     let lone = Recorder::new().at(0, Source::Analysis, Event::Measurement(lone));
     assert_eq!(judge(&scenario(MERGE, expect), &lone.settled(0)).verdict, Inconclusive);
 }
+
+#[test]
+fn every_field_of_a_state_is_compared() {
+    let mut paused = at_step(1);
+    paused.phase = timeline::RolloutPhase::Paused;
+    paused.message = "CanaryPauseStep".into();
+    let timeline = update().rollout(40_000, paused).settled(99_000);
+    let cases = [
+        ("paused", true),
+        ("updating", true),
+        ("degraded", false),
+        ("progressing", false),
+        ("healthy", false),
+        ("invalid", false),
+        ("{ step: 1 }", true),
+        ("{ step: 2 }", false),
+        ("{ step: 1, weight: 10 }", true),
+        ("{ step: 1, weight: 50 }", false),
+        ("{ step: 1, stable: '3.1', canary: '3.2' }", true),
+        ("{ step: 1, canary: '3.1' }", false),
+        ("{ step: 1, canary_pods: 1, stable_pods: 1 }", true),
+        ("{ step: 1, canary_pods: 2 }", false),
+        ("{ step: 1, stable_pods: 2 }", false),
+        ("{ message: PauseStep }", true),
+        ("{ message: Other }", false),
+    ];
+    for (state, holds) in cases {
+        let stays = format!("rollout: serving, stays: {state}, of: {{ rollout: serving, is: paused }}");
+        let (verdict, message) = if holds { (Passed, "held for 59s") } else { (Failed, "not entered") };
+        check(&stays, &timeline, verdict, message);
+    }
+}
+
+#[test]
+fn an_operation_and_the_messages_of_an_application_are_compared() {
+    let failed = timeline::ApplicationStatus {
+        application: "llama3".into(),
+        sync: SyncStatus::OutOfSync,
+        health: HealthStatus::Missing,
+        revision: "abc".into(),
+        operation: Some(timeline::Operation {
+            phase: timeline::OperationPhase::Failed,
+            message: "one or more objects failed to apply".into(),
+            revision: "abc".into(),
+            retries: 3,
+            self_heal_attempts: 0,
+        }),
+        conditions: vec!["SyncError: no such kind".into()],
+        resources: Vec::new(),
+    };
+    let timeline = Recorder::new()
+        .action(10_000, 0, "merge")
+        .at(20_000, Source::ArgoCd, Event::Application(failed))
+        .settled(99_000);
+    let becomes = |state: &str| format!("application: llama3, becomes: {{ {state} }}");
+    for state in ["operation: Failed", "message: failed to apply", "message: no such kind", "health: Missing"]
+    {
+        check(&becomes(state), &timeline, Passed, "at 00:20");
+    }
+    check(&becomes("operation: Error"), &timeline, Failed, "it is operation Failed");
+    check(&becomes("message: other"), &timeline, Failed, "SyncError: no such kind");
+}
