@@ -457,7 +457,7 @@ mod tests {
                 "00:01   llama3: OutOfSync at bbb, sync starts",
                 "00:01   llama3: sync retry 1",
                 "00:01 ✗ llama3: Degraded, sync failed: one object failed, SyncError: no such kind",
-                "00:01   llama3: Synced, sync succeeded (self-heal)",
+                "00:01   llama3: Synced at bbb, sync succeeded (self-heal)",
             ],
         );
     }

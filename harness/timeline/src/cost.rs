@@ -46,7 +46,8 @@ pub struct RolloutSummary {
 }
 
 /// How an update ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     /// The new version became stable.
     Promoted {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use units::Time;
 
 use crate::{
-    Blind, Engine, Event, HealthStatus, Judgement, NotSimulated, RequestTotals, RolloutPhase, RolloutStatus,
-    RolloutVersion, Summary, SyncStatus, Timeline, Verdict,
+    Blind, Engine, Event, HealthStatus, Judgement, NotSimulated, Outcome, RequestTotals, RolloutPhase,
+    RolloutSummary, RolloutVersion, SlowBound, Summary, SyncStatus, Timeline, Verdict,
 };
 
 /// What `report.json` holds. Its form is a contract: fields are added, never changed.
@@ -50,8 +50,10 @@ pub struct RunResult {
     pub rollouts: BTreeMap<String, RolloutResult>,
     /// The last state of each Application, by name.
     pub applications: BTreeMap<String, ApplicationResult>,
-    /// All requests.
+    /// All requests. None counts as slow where `slow_bound` is null.
     pub requests: RequestTotals,
+    /// The latency above which a request counted as slow.
+    pub slow_bound: Option<SlowBound>,
     /// The requests hurt, by model version and by step.
     pub hurt: HurtResult,
     /// Canary time that no measurement looked at.
@@ -94,6 +96,8 @@ pub struct RolloutResult {
     pub message: String,
     /// The number of the pod template that it is at, or on its way to.
     pub revision: Option<u64>,
+    /// How its first update after the first action ended.
+    pub outcome: Outcome,
 }
 
 /// The last state of an Application.
@@ -175,9 +179,10 @@ impl RunResult {
             verdict: judgement.verdict,
             reason: judgement.reason.clone(),
             expectations: judgement.expectations.iter().map(expectation).collect(),
-            rollouts: summary.rollouts.iter().map(|(name, it)| (name.clone(), rollout(&it.last))).collect(),
+            rollouts: summary.rollouts.iter().map(|(name, it)| (name.clone(), rollout(it))).collect(),
             applications: applications(summary),
             requests: summary.requests,
+            slow_bound: summary.slow.clone(),
             hurt: hurt(summary),
             blind: summary.blind.iter().map(blind).collect(),
             virtual_seconds: timeline.end().as_secs_f64(),
@@ -188,7 +193,7 @@ impl RunResult {
     }
 }
 
-fn rollout(status: &RolloutStatus) -> RolloutResult {
+fn rollout(RolloutSummary { last: status, outcome }: &RolloutSummary) -> RolloutResult {
     let models = status.stable.as_ref().map(|version| version.models.join(", "));
     let revision = |version: &RolloutVersion| version.revision;
     RolloutResult {
@@ -197,6 +202,7 @@ fn rollout(status: &RolloutStatus) -> RolloutResult {
         stable: models.filter(|models| !models.is_empty()),
         message: status.message.clone(),
         revision: status.canary.as_ref().or(status.stable.as_ref()).map(revision),
+        outcome: outcome.clone(),
     }
 }
 
