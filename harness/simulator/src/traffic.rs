@@ -296,19 +296,19 @@ fn settle(world: &mut World<'_>) {
     let traffic = &mut world.traffic;
     if traffic.begun && served(traffic).next().is_none() {
         let expected = traffic.rate.over(now.since(traffic.unserved_until));
-        let sampler = sampler(&mut traffic.samplers, UNSERVED, &traffic.buckets, traffic.slow);
+        let sampler = sampler(&mut traffic.samplers, refused(), &traffic.buckets, traffic.slow);
         traffic.unserved += sampler.sample(expected, &mut traffic.unserved_draws).requests;
     }
     traffic.unserved_until = now;
 }
 
 /// A connection that is refused: nothing answers.
-const UNSERVED: behaviour::Effective = behaviour::Effective {
-    latency: behaviour::Lognormal { mu: -6.9, sigma: 0.1 },
-    errors: units::Ratio::ONE,
-    wrong: units::Ratio::ZERO,
-    truncated: units::Ratio::ZERO,
-};
+fn refused() -> behaviour::Effective {
+    let latency = behaviour::Latency::new(Duration::from_millis(1), Duration::from_millis(2));
+    let latency = latency.expect("one and two milliseconds are a valid latency").distribution();
+    let none = units::Ratio::ZERO;
+    behaviour::Effective { latency, errors: units::Ratio::ONE, wrong: none, truncated: none }
+}
 
 /// The pods that requests go to.
 fn served(traffic: &State) -> impl Iterator<Item = (ObjectId, &Group)> {
