@@ -60,6 +60,9 @@ pub(crate) fn always(
 ) -> Result<Finding, Unanswered> {
     let (from, until) = (run.moment(of)?, until(run, before));
     let window = run.window(state, from)?;
+    if window.is_empty() {
+        return Err(Unanswered(run.unseen(state)));
+    }
     let seen = || window.all().filter(|seen| seen.index < until.index);
     if let Some(broken) = seen().find(|seen| seen.holds == Holds::No) {
         let at = broken.at.max(from.at);
@@ -86,6 +89,9 @@ pub(crate) fn never(
 ) -> Result<Finding, Unanswered> {
     let (from, until) = (run.moment(of)?, until(run, before));
     let window = run.window(state, from)?;
+    if window.is_empty() {
+        return Err(Unanswered(run.unseen(state)));
+    }
     let seen = || window.all().filter(|seen| seen.index < until.index);
     if let Some(held) = seen().find(|seen| seen.holds == Holds::Yes) {
         let at = held.at.max(from.at);
@@ -200,8 +206,10 @@ fn not_entered(
         return Finding::inconclusive(message).because_of([held.index]);
     }
     let last = window.all().last();
-    let now =
-        last.map_or(String::new(), |last| format!("; since {} it is {}", last.at, found(run, state, last)));
+    let now = match last {
+        Some(last) => format!("; since {} it is {}", last.at, found(run, state, last)),
+        None => format!("; {}", run.unseen(state)),
+    };
     if let Some(why) = cut_short(run, from, within) {
         return Finding::inconclusive(format!("{why}{now}")).because_of(last.map(|last| last.index));
     }

@@ -41,6 +41,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Whether the run says nothing about the subject from the beginning on, nor just before.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.before.is_none() && self.after.is_empty()
+    }
+
     /// The state at the beginning and everything after it.
     pub(crate) fn all(&self) -> impl Iterator<Item = Seen> {
         self.before.iter().chain(&self.after).copied()
@@ -128,11 +133,12 @@ impl Run<'_> {
                 }
             }
         }
-        if window.all().next().is_none() {
-            let subject = words::subject(state);
-            return Err(Unanswered(format!("the run says nothing about {subject}: {}", self.known(state))));
-        }
         Ok(window)
+    }
+
+    /// Says that nothing is known of the subject of `state`, and of what something is.
+    pub(crate) fn unseen(&self, state: &State) -> String {
+        format!("the run says nothing about {}: {}", words::subject(state), self.known(state))
     }
 
     /// Refuses a name that stands for objects in several namespaces.
