@@ -53,7 +53,7 @@ pub struct State {
 
 /// An Application's turn in the refresh queue and then in the operation queue.
 pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
-    if !world.api.exists(id) {
+    if !world.api.exists(id) || app::is_skipped(world, id) {
         return;
     }
     let now = world.now();

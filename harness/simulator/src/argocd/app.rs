@@ -73,6 +73,11 @@ pub(super) fn find(world: &World<'_>, name: &str) -> Result<ObjectId, String> {
     })
 }
 
+/// Whether the controller is told to leave an Application alone (`canProcessApp`).
+pub(super) fn is_skipped(world: &World<'_>, id: ObjectId) -> bool {
+    world.api.get(id).annotations.get("argocd.argoproj.io/skip-reconcile").is_some_and(|value| value == "true")
+}
+
 /// Changes an Application's status; an unchanged one is not written.
 pub(super) fn write(world: &mut World<'_>, id: ObjectId, change: impl FnOnce(&mut ApplicationStatus)) {
     let mut status = parts(world.api.get(id)).1.clone();

@@ -227,7 +227,42 @@ fn put(node: &mut Node, pointer: &str, value: Node) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::api::three_way_merge;
+
+    fn any_node() -> impl Strategy<Value = Node> {
+        let leaf = prop_oneof![(0_i64..3).prop_map(serde_json::Value::from), "[ab]".prop_map(serde_json::Value::from)];
+        let tree = leaf.prop_recursive(3, 24, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
+                prop::collection::btree_map("(name|spec|x)", inner, 0..3).prop_map(|map| map.into_iter().collect()),
+            ]
+        });
+        let place = yaml::Place::whole(&yaml::Source::new("any", ""));
+        tree.prop_map(move |json| Node::from_json(&json, &place))
+    }
+
+    proptest! {
+        // What was just applied is no drift: otherwise self-heal would never end.
+        #[test]
+        fn an_object_that_was_just_applied_does_not_differ(target in any_node(), live in any_node(), applied in any_node(), built_in: bool) {
+            let key = ObjectKey::new(if built_in { "apps" } else { "argoproj.io" }, "X", None, "x");
+            let merged = three_way_merge(Some(&applied), &target, &live);
+            let versions = Versions { target: &target, live: &merged, last_applied: Some(&target) };
+            prop_assert!(!differs(&key, &versions, &[]));
+        }
+
+        #[test]
+        fn pointers_lead_somewhere_or_nowhere_and_never_panic(mut node in any_node(), pointer in "(/(name|spec|x|0|9|~1|))*") {
+            let value = at(&node, &pointer).cloned();
+            take(&mut node, &pointer);
+            if let Some(value) = value {
+                put(&mut node, &pointer, value);
+            }
+        }
+    }
 
     fn node(text: &str) -> Node {
         yaml::parse_one("n.yaml", text.as_bytes()).unwrap()

@@ -5,7 +5,7 @@ use timeline::HealthStatus;
 use units::Time;
 
 use super::compare::Compared;
-use super::target::{Target, live};
+use super::target::live;
 use crate::World;
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::Deployment;
@@ -71,18 +71,20 @@ pub(super) fn aggregate<'c>(world: &World<'_>, resources: impl Iterator<Item = &
     counted.max().unwrap_or(HealthStatus::Healthy)
 }
 
-/// Reports a kind whose health is judged in a real cluster, and whose controller is not modelled.
-pub(super) fn report_not_simulated(world: &mut World<'_>, target: &Target) {
-    let instead = match (&*target.key.group, &*target.key.kind) {
-        ("autoscaling", "HorizontalPodAutoscaler") => "replicas are left as Git declares them",
-        ("external-secrets.io", "ExternalSecret") => "its target Secret is taken as present, and its health does not count",
-        ("external-secrets.io", "SecretStore" | "ClusterSecretStore") => "it is taken as ready, and its health does not count",
-        ("argoproj.io", "ApplicationSet") => "no Applications are generated from it, and its health does not count",
-        ("argoproj.io", "Application") => "its own health does not count for the Application that holds it",
-        _ => return,
-    };
-    let what = format!("{} {}", target.key.kind, target.key.name);
-    world.not_simulated(what, target.manifest.place.to_string(), instead);
+/// What is done in place of a kind whose health is judged in a real cluster, and whose controller is
+/// not modelled.
+pub(super) fn without_controller(group: &str, kind: &str) -> Option<&'static str> {
+    match (group, kind) {
+        ("autoscaling", "HorizontalPodAutoscaler") => Some("replicas are left as Git declares them"),
+        ("external-secrets.io", "ExternalSecret") => {
+            Some("its target Secret is taken as present, and its health does not count")
+        }
+        ("external-secrets.io", "SecretStore" | "ClusterSecretStore") => {
+            Some("it is taken as ready, and its health does not count")
+        }
+        ("argoproj.io", "ApplicationSet") => Some("no Applications are generated from it"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::api::{Body, Change, ChangeKind, ObjectId};
 /// The finalizers with which an Application takes its resources along.
 const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 
+/// The annotation that limits which commits concern an Application.
+const GENERATE_PATHS: &str = "argocd.argoproj.io/manifest-generate-paths";
+
 /// How managed objects looked when they were seen last: a change that shows in none of these is
 /// dropped (`skipResourceUpdate`; the status itself does not count).
 #[derive(Debug, Default)]
@@ -29,11 +32,15 @@ struct Look {
 
 /// Takes note of a change.
 pub(super) fn on_change(world: &mut World<'_>, change: &Change) {
+    if change.kind == ChangeKind::Created {
+        report_not_simulated(world, change.id);
+    }
     if matches!(world.api.get(change.id).body, Body::Application(..)) {
         on_application(world, change);
     }
     let root = root_of(world, change.id);
-    let Some(app) = application_of(world, root) else { return };
+    // An Application that manages itself does not ask itself.
+    let Some(app) = application_of(world, root).filter(|app| *app != root) else { return };
     let level = if root != change.id {
         Level::Nothing
     } else if is_news(world, change) {
@@ -41,8 +48,40 @@ pub(super) fn on_change(world: &mut World<'_>, change: &Change) {
     } else {
         return;
     };
-    if project::of(world, &App::of(world, app)).is_some() {
+    if has_project(world, app) {
         queue::request_after(world, app, level, WATCH_BATCH);
+    }
+}
+
+fn has_project(world: &World<'_>, app: ObjectId) -> bool {
+    let object = world.api.get(app);
+    let Body::Application(spec, _) = &object.body else { return false };
+    project::named(world, object.key.namespace.as_deref().unwrap_or_default(), &spec.spec.project).is_some()
+}
+
+/// Reports, by name, what an object asks of Argo CD or of its own controller and is not modelled.
+fn report_not_simulated(world: &mut World<'_>, id: ObjectId) {
+    let object = world.api.get(id);
+    let Some(place) = object.manifest.as_ref().map(|manifest| manifest.place.to_string()) else { return };
+    let (kind, name) = (object.key.kind.clone(), object.key.name.clone());
+    if let Some(instead) = health::without_controller(&object.key.group, &kind) {
+        world.not_simulated(format!("{kind} {name}"), place.clone(), instead);
+    }
+    let Body::Application(spec, _) = &world.api.get(id).body else { return };
+    let spec = spec.clone();
+    if spec.metadata.annotation(GENERATE_PATHS).is_some() {
+        let what = format!("annotation {GENERATE_PATHS} of Application {name}");
+        world.not_simulated(what, place.clone(), "every commit counts as one that may change its manifests");
+    }
+    let rules = &spec.spec.ignore_differences;
+    if rules.iter().any(|rule| !rule.managed_fields_managers.is_empty()) {
+        let what = format!("spec.ignoreDifferences[].managedFieldsManagers of Application {name}");
+        world.not_simulated(what, place.clone(), "fields have no managers: these differences count");
+    }
+    let is_pattern = |text: &str| text != "*" && text.contains(['*', '?', '[', '{']);
+    if rules.iter().any(|rule| is_pattern(&rule.group) || is_pattern(&rule.kind)) {
+        let what = format!("patterns in spec.ignoreDifferences of Application {name}");
+        world.not_simulated(what, place, "only whole names and `*` are matched");
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn visit(world: &mut World<'_>, id: ObjectId) {
             OperationState::new(operation, now)
         }
         Some(state) => match resume(state, now) {
-            Resumed::Now(state) => state,
+            Resumed::Now(state) => *state,
             Resumed::RetryIn(wait) => return queue::request_after(world, id, Level::Latest, wait),
             Resumed::WaveIn(wait) => return world.kernel.wake_at(now + wait, Task::Application(id)),
         },
@@ -35,7 +35,7 @@ pub(super) fn visit(world: &mut World<'_>, id: ObjectId) {
 /// How an operation that began before goes on.
 #[derive(Debug, PartialEq)]
 enum Resumed {
-    Now(OperationState),
+    Now(Box<OperationState>),
     /// It failed and has to wait for its retry.
     RetryIn(Duration),
     /// It pauses between two waves.
@@ -49,7 +49,7 @@ fn resume(mut state: OperationState, now: Time) -> Resumed {
         return Resumed::WaveIn(until.since(now));
     }
     // Phase Running with a time of completion: it failed and is to be retried.
-    let Some(finished_at) = state.finished_at else { return Resumed::Now(state) };
+    let Some(finished_at) = state.finished_at else { return Resumed::Now(Box::new(state)) };
     match state.operation.retry.delay(state.retry_count) {
         Err(message) => {
             state.phase = OperationPhase::Error;
@@ -66,7 +66,7 @@ fn resume(mut state: OperationState, now: Time) -> Resumed {
             state.sync_result = None;
         }
     }
-    Resumed::Now(state)
+    Resumed::Now(Box::new(state))
 }
 
 fn advance(world: &mut World<'_>, app: &App, mut state: OperationState) -> OperationState {
@@ -228,7 +228,7 @@ mod tests {
             now += wait;
             let Resumed::Now(resumed) = resume(state, now) else { panic!("it must go on") };
             assert_eq!((resumed.finished_at, resumed.message.as_str()), (None, format!("Retrying operation. Attempt #{number}").as_str()));
-            state = resumed;
+            state = *resumed;
         }
         assert_eq!(waits, [60, 120, 180]);
         state.phase = OperationPhase::Failed;

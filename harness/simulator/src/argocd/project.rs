@@ -24,12 +24,14 @@ pub(super) struct Project {
 
 /// The project of an Application (`getAppProj`); `None` where there is none of that name.
 pub(super) fn of(world: &World<'_>, app: &App) -> Option<Project> {
+    named(world, app.namespace(), &app.spec.spec.project)
+}
+
+/// A project of the Argo CD in `namespace`.
+pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Project> {
     // An empty name means the default project (`ApplicationSpec.GetProject`).
-    let name = match app.spec.spec.project.as_str() {
-        "" => "default",
-        name => name,
-    };
-    let key = ObjectKey::new("argoproj.io", "AppProject", Some(app.namespace()), name);
+    let name = if name.is_empty() { "default" } else { name };
+    let key = ObjectKey::new("argoproj.io", "AppProject", Some(namespace), name);
     let rules = world.api.find(&key).and_then(|object| match &object.body {
         Body::Plain(plain) => match &**plain {
             objects::Object::AppProject(project) => Some(Arc::clone(project)),

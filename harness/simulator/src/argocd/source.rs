@@ -13,7 +13,7 @@ use yaml::{Node, Problem};
 use super::app::App;
 use super::settings::Settings;
 use super::target::Target;
-use super::{discovery, health, project};
+use super::{discovery, project};
 use crate::World;
 use crate::git::CommitId;
 
@@ -194,7 +194,6 @@ fn generate(world: &mut World<'_>, app: &App, commit: &CommitId, path: &str) -> 
     let target = |node: Node| Target::new(node, app.name(), app.destination_namespace());
     let targets: Vec<Target> = nodes.into_iter().map(target).collect::<Result<_, _>>().map_err(|problem| problem.message)?;
     for target in &targets {
-        health::report_not_simulated(world, target);
         discovery::report_not_simulated(world, target);
     }
     Ok(Arc::new(targets))

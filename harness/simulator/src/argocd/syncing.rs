@@ -200,18 +200,16 @@ impl Sync<'_> {
         let name = self.app.destination_namespace();
         let key = ObjectKey::new("", "Namespace", None, name);
         let is_target = self.comparison.resources.iter().any(|resource| resource.key == key && resource.target.is_some());
-        let was_made = self.results.iter().any(|result| result.key == key && result.sync_phase == SyncPhase::PreSync);
         let is_wanted = self.operation.has_option("CreateNamespace=true") && !name.is_empty() && !is_target;
-        if !is_wanted || (world.api.find(&key).is_some() && !was_made) {
+        if !is_wanted || world.api.find(&key).is_some() {
             return None;
         }
         let manifest = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let place = world.api.get(self.app.id).manifest.as_ref()?.place.clone();
         let manifest = Arc::new(Node::from_json(&manifest, &place));
         let api = objects::api_version(&manifest).ok()?;
-        let live = world.api.find(&key).map(|object| object.id);
         let target = Some(Target { key: key.clone(), api, manifest });
-        Some(SyncTask { phase: SyncPhase::PreSync, wave: 0, key, target, live, modified: true, done: None })
+        Some(SyncTask { phase: SyncPhase::PreSync, wave: 0, key, target, live: None, modified: true, done: None })
     }
 
     /// Whether every task may be done: the API server knows its kind, the project permits it. If one

@@ -378,6 +378,108 @@ fn waves_are_two_seconds_apart() {
 }
 
 #[test]
+fn an_operation_of_several_waves_waits_for_health_and_holds_newer_commits() {
+    let early = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: m}\nspec:\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}\n";
+    let late = OTHER.replace("{name: other}", "{name: other, annotations: {argocd.argoproj.io/sync-wave: '1'}}");
+    let mut bench = Bench::new(&[("app/early.yaml", early), ("app/other.yaml", &late)], APP);
+    bench.run_until(10);
+    // Nothing makes pods here, so that the Deployment stays Progressing.
+    let operation = bench.observed().operation.unwrap();
+    assert_eq!((operation.phase, operation.message.as_str()), (OperationPhase::Running, "waiting for healthy state of apps/Deployment/m"));
+    assert!(bench.object(&config("other")).is_none() && !bench.is_settled());
+    bench.push(&[("app/config.yaml", CONFIG)]);
+    bench.run_until(2000);
+    assert!(bench.object(&config("other")).is_none() && bench.data("config").is_none());
+    assert_eq!(bench.status().revision, bench.world.git.head().unwrap().id.to_string());
+}
+
+#[test]
+fn pruning_last_follows_every_other_wave() {
+    let app = APP.replace("CreateNamespace=true", "CreateNamespace=true, PruneLast=true");
+    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &app);
+    bench.run_until(1);
+    bench.push(&[("app/other.yaml", OTHER)]);
+    super::refresh(&mut bench.world, "llama3", false).unwrap();
+    bench.after_task();
+    bench.run_until(10);
+    let last: Vec<_> = bench.synced().into_iter().skip(2).map(|(at, name, _)| (at, name)).collect();
+    assert_eq!(last, [(1000, "ConfigMap/other".to_owned()), (3000, "ConfigMap/config".to_owned())]);
+}
+
+#[test]
+fn a_resource_that_is_kept_from_pruning_stays_and_may_count_for_nothing() {
+    for (compare, expected) in [("", SyncStatus::OutOfSync), ("IgnoreExtraneous", SyncStatus::Synced)] {
+        let annotations = format!("{{argocd.argoproj.io/sync-options: Prune=false, argocd.argoproj.io/compare-options: '{compare}'}}");
+        let kept = CONFIG.replace("{name: config}", &format!("{{name: config, annotations: {annotations}}}"));
+        let mut bench = Bench::new(&[("app/config.yaml", &kept), ("app/other.yaml", OTHER)], APP);
+        bench.run_until(1);
+        bench.push(&[("app/other.yaml", OTHER)]);
+        super::refresh(&mut bench.world, "llama3", false).unwrap();
+        bench.after_task();
+        bench.run_until(5);
+        assert!(bench.data("config").is_some());
+        assert_eq!(bench.status().sync, Some(expected));
+    }
+}
+
+#[test]
+fn a_manifest_that_the_api_server_refuses_fails_the_sync_and_is_retried() {
+    let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\ndata: [no, map]\n";
+    let mut bench = Bench::new(&[("app/config.yaml", broken)], APP);
+    bench.run_until(1);
+    let operation = bench.observed().operation.unwrap();
+    assert!(operation.message.starts_with("one or more objects failed to apply (dry run). Retrying attempt #1"), "{}", operation.message);
+    assert_eq!(bench.messages().len(), 1);
+}
+
+#[test]
+fn objects_need_their_namespace() {
+    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &APP.replace("CreateNamespace=true", "CreateNamespace=false"));
+    bench.run_until(1);
+    let operation = bench.observed().operation.unwrap();
+    assert!(operation.message.starts_with("one or more objects failed to apply, reason: namespaces \"ai\" not found. Retrying"));
+}
+
+#[test]
+fn applying_a_managed_object_by_hand_takes_its_tracking_and_is_healed() {
+    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], APP);
+    bench.run_until(1);
+    bench.apply(&CONFIG.replace("{name: config}", "{name: config, namespace: ai}"));
+    let tracking = "argocd.argoproj.io/tracking-id";
+    assert!(!bench.object(&config("config")).unwrap().annotations.contains_key(tracking));
+    super::refresh(&mut bench.world, "llama3", false).unwrap();
+    bench.after_task();
+    bench.run_until(5);
+    assert!(bench.object(&config("config")).unwrap().annotations.contains_key(tracking));
+}
+
+#[test]
+fn a_poll_may_read_an_old_list_of_branches_unless_the_setting_is_given() {
+    let given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {timeout.reconciliation: 120s}\n";
+    let latest = |settings: Option<&str>| {
+        let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], APP);
+        if let Some(settings) = settings {
+            bench.apply(settings);
+        }
+        bench.run_until(1);
+        bench.push(&[("app/config.yaml", CONFIG_2)]);
+        bench.run_to(1200, |bench| bench.data("config").as_deref() == Some("2"))
+    };
+    assert!(latest(Some(given)) <= latest(None));
+    assert!(latest(Some(given)) <= Duration::from_secs(300));
+}
+
+#[test]
+fn an_application_may_hold_another() {
+    let child = APP.replace("name: llama3", "name: child").replace("path: app", "path: child");
+    let mut bench = Bench::new(&[("app/child.yaml", &child), ("child/config.yaml", CONFIG)], APP);
+    bench.run_until(5);
+    assert_eq!(bench.data("config").as_deref(), Some("1"));
+    let apps = bench.world.api.of_kind("argoproj.io", "Application");
+    assert!(apps.map(|app| super::observed(&bench.world, app.id).unwrap()).all(|app| app.sync == SyncStatus::Synced));
+}
+
+#[test]
 fn ignored_fields_are_overwritten_by_a_sync_unless_it_respects_them() {
     let ignoring = "\n  ignoreDifferences: [{group: '', kind: ConfigMap, jsonPointers: [/data/version]}]\n";
     for (respects, expected) in [(false, "1"), (true, "9")] {
