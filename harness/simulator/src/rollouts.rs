@@ -27,6 +27,9 @@ mod status;
 mod steps;
 mod workload;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use observed::{current_step, health, is_settled, observed, role_of};
 pub(crate) use operate::operate;
 pub(crate) use pass::reconcile;

@@ -147,7 +147,7 @@ fn settled_at(world: &World<'_>) -> Option<Time> {
     let end = world.observed.moved + world.scenario.settle;
     let next = world.kernel.next_at()?;
     let at_rest = world.scenario.duration.is_none()
-        && next > end
+        && next > end.max(world.now())
         && actions::is_settled(world)
         && everything_settled(world);
     at_rest.then_some(end)

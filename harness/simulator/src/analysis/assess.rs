@@ -32,7 +32,8 @@ pub(super) fn exceeded(metric: &CheckedMetric, result: &MetricResult) -> Option<
         "consecutiveErrors",
         "consecutiveErrorLimit",
     );
-    let inconclusive = over(result.inconclusive, metric.inconclusive_limit, "inconclusive", "inconclusiveLimit");
+    let inconclusive =
+        over(result.inconclusive, metric.inconclusive_limit, "inconclusive", "inconclusiveLimit");
     let failed = metric.failure_limit.and_then(|limit| over(result.failed, limit, "failed", "failureLimit"));
     let found = [
         (AnalysisPhase::Error, error),
@@ -43,7 +44,11 @@ pub(super) fn exceeded(metric: &CheckedMetric, result: &MetricResult) -> Option<
 }
 
 /// The phase of a metric that was measured at least once.
-pub(super) fn metric_phase(metric: &CheckedMetric, result: &MetricResult, terminating: bool) -> AnalysisPhase {
+pub(super) fn metric_phase(
+    metric: &CheckedMetric,
+    result: &MetricResult,
+    terminating: bool,
+) -> AnalysisPhase {
     if is_completed(result.phase) {
         return result.phase;
     }

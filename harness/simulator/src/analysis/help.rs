@@ -10,9 +10,11 @@ use crate::prometheus::QueryResult;
 pub(super) fn unreachable(address: &str) -> String {
     match address {
         "" => "write the address of Prometheus, such as http://prometheus.monitoring.svc:9090".to_owned(),
-        _ => "the name is resolved in the namespace of Argo Rollouts: write the Service's namespace into it, \
+        _ => {
+            "the name is resolved in the namespace of Argo Rollouts: write the Service's namespace into it, \
               such as http://prometheus.monitoring.svc:9090"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
@@ -25,21 +27,30 @@ pub(super) fn explain(
     requests: f64,
 ) -> String {
     let conditions = [&metric.success_condition, &metric.failure_condition];
-    let parsed = conditions.into_iter().flatten().filter_map(|text| Condition::parse(text, Dialect::default()).ok());
+    let parsed =
+        conditions.into_iter().flatten().filter_map(|text| Condition::parse(text, Dialect::default()).ok());
     let uses: Vec<_> = parsed.map(|condition| condition.references_result_as()).collect();
     match value {
-        Value::Floats(samples) if samples.is_empty() && phase == AnalysisPhase::Error => no_data(found, requests),
+        Value::Floats(samples) if samples.is_empty() && phase == AnalysisPhase::Error => {
+            no_data(found, requests)
+        }
         Value::Floats(_) if uses.iter().any(|uses| uses.scalar) && phase == AnalysisPhase::Error => {
-            "the query gives a vector, and the condition compares it with a number: write `result[0]`".to_owned()
+            "the query gives a vector, and the condition compares it with a number: write `result[0]`"
+                .to_owned()
         }
         Value::Float(_) if uses.iter().any(|uses| uses.indexed) && phase == AnalysisPhase::Error => {
             "the query gives a number, not a vector: write `result` in place of `result[0]`".to_owned()
         }
-        Value::Floats(samples) if samples.iter().any(|sample| sample.is_nan()) => not_a_number(found, requests),
-        Value::Float(number) if number.is_nan() => not_a_number(found, requests),
-        Value::Floats(_) | Value::Float(_) | Value::Nil | Value::Text(_) | Value::Bool(_) | Value::Json(_) => {
-            String::new()
+        Value::Floats(samples) if samples.iter().any(|sample| sample.is_nan()) => {
+            not_a_number(found, requests)
         }
+        Value::Float(number) if number.is_nan() => not_a_number(found, requests),
+        Value::Floats(_)
+        | Value::Float(_)
+        | Value::Nil
+        | Value::Text(_)
+        | Value::Bool(_)
+        | Value::Json(_) => String::new(),
     }
 }
 
@@ -63,9 +74,13 @@ fn no_data(found: &QueryResult, requests: f64) -> String {
 fn not_a_number(found: &QueryResult, requests: f64) -> String {
     let range = found.range;
     if requests > 0.0 {
-        return format!("the value is not a number although the canary had requests within {range}: a division by a \
-                        series that did not grow, or a histogram without observations");
+        return format!(
+            "the value is not a number although the canary had requests within {range}: a division by a \
+                        series that did not grow, or a histogram without observations"
+        );
     }
-    format!("the value is not a number because the canary had no requests within {range}: every comparison with it \
-             is false, so guard the condition with `isNaN(result[0])` or let traffic come first")
+    format!(
+        "the value is not a number because the canary had no requests within {range}: every comparison with it \
+             is false, so guard the condition with `isNaN(result[0])` or let traffic come first"
+    )
 }

@@ -31,12 +31,17 @@ pub(super) struct Taken {
 /// # Errors
 /// A provider, a query or a condition that is not simulated: any result would be a guess, and it decides
 /// the verdict.
-pub(super) fn measure(world: &mut World<'_>, id: ObjectId, planned: &PlannedMetric) -> Result<Taken, Problem> {
+pub(super) fn measure(
+    world: &mut World<'_>,
+    id: ObjectId,
+    planned: &PlannedMetric,
+) -> Result<Taken, Problem> {
     let metric = &planned.checked;
     let prometheus = match &metric.provider {
         CheckedProvider::Prometheus(prometheus) => prometheus,
         CheckedProvider::Other(name) => {
-            let message = format!("not simulated: the metric provider `{name}` of the metric `{}`", metric.name);
+            let message =
+                format!("not simulated: the metric provider `{name}` of the metric `{}`", metric.name);
             let help = "only `prometheus` is simulated; rehearse this gate with the engine `kind`";
             return Err(problem(metric.places.metric.as_ref(), message).with_help(help));
         }
@@ -65,7 +70,9 @@ fn reachable(world: &World<'_>, prometheus: &Prometheus) -> Result<(), String> {
     let host = prometheus.address.split_once("://").filter(|(scheme, _)| !scheme.is_empty());
     match (prometheus.address.as_str(), host) {
         ("", _) => Err("prometheus address is not configured".to_owned()),
-        (_, Some((_, rest))) if !rest.is_empty() && !rest.starts_with('/') => resolves(world, &prometheus.address),
+        (_, Some((_, rest))) if !rest.is_empty() && !rest.starts_with('/') => {
+            resolves(world, &prometheus.address)
+        }
         (_, _) => Err("prometheus address is not is url format".to_owned()),
     }
 }
@@ -104,14 +111,17 @@ fn judge(
 }
 
 fn requests(world: &World<'_>, id: ObjectId, range: Duration) -> f64 {
-    world.api.get(id).owner.map_or(0.0, |rollout| requests_of_canary(world, rollout, range))
+    // An empty sum is negative zero.
+    world.api.get(id).owner.map_or(0.0, |rollout| requests_of_canary(world, rollout, range) + 0.0)
 }
 
 /// The value as conditions see it; `None` for a text.
 fn value_of(value: &promql::Value) -> Option<Value> {
     match value {
         promql::Value::Scalar(number) => Some(Value::Float(*number)),
-        promql::Value::Vector(samples) => Some(Value::Floats(samples.iter().map(|sample| sample.value).collect())),
+        promql::Value::Vector(samples) => {
+            Some(Value::Floats(samples.iter().map(|sample| sample.value).collect()))
+        }
         promql::Value::Matrix(series) => {
             let points = series.iter().flat_map(|series| &series.points);
             Some(Value::Floats(points.map(|point| point.value).collect()))
@@ -132,9 +142,12 @@ fn decide(planned: &PlannedMetric, value: &Value) -> Result<(Outcome, String), P
                 Value::Floats(samples) if samples.is_empty() => {
                     "metric result is nil or empty: no data returned from the metric provider"
                 }
-                Value::Floats(_) | Value::Float(_) | Value::Nil | Value::Text(_) | Value::Bool(_) | Value::Json(_) => {
-                    message
-                }
+                Value::Floats(_)
+                | Value::Float(_)
+                | Value::Nil
+                | Value::Text(_)
+                | Value::Bool(_)
+                | Value::Json(_) => message,
             };
             let message = format!("could not evaluate {name} \"{text}\": {cause}");
             return Ok((Outcome::Error(message), text.clone()));
@@ -231,7 +244,13 @@ mod tests {
             ("result[0] < 0.5", "", vector(&[0.1]), Outcome::Successful, "result[0] < 0.5"),
             ("result[0] < 0.5", "", vector(&[0.7]), Outcome::Failed, "result[0] < 0.5"),
             ("", "result[0] >= 0.5", vector(&[f64::NAN]), Outcome::Successful, "result[0] >= 0.5"),
-            ("result[0] < 0.5", "result[0] >= 0.5", vector(&[f64::NAN]), Outcome::Inconclusive, "result[0] < 0.5"),
+            (
+                "result[0] < 0.5",
+                "result[0] >= 0.5",
+                vector(&[f64::NAN]),
+                Outcome::Inconclusive,
+                "result[0] < 0.5",
+            ),
             ("result[0] < 0.5", "result[0] > 0", vector(&[0.1]), Outcome::Failed, "result[0] > 0"),
             ("", "", vector(&[]), Outcome::Successful, ""),
         ];

@@ -39,7 +39,10 @@ pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started
 /// Whether a phase is final.
 pub(super) fn is_completed(phase: AnalysisPhase) -> bool {
     match phase {
-        AnalysisPhase::Successful | AnalysisPhase::Failed | AnalysisPhase::Error | AnalysisPhase::Inconclusive => true,
+        AnalysisPhase::Successful
+        | AnalysisPhase::Failed
+        | AnalysisPhase::Error
+        | AnalysisPhase::Inconclusive => true,
         AnalysisPhase::Pending | AnalysisPhase::Running => false,
     }
 }

@@ -68,8 +68,11 @@ impl Plan {
         let metrics = checked.into_iter().map(|metric| {
             let dry_run = dry_runs.iter().flatten().any(|rule| rule.is_match(&metric.name));
             // Of several rules that match the last one counts.
-            let rule = retentions.iter().rposition(|rule| rule.as_ref().is_some_and(|rule| rule.is_match(&metric.name)));
-            let limit = rule.and_then(|index| usize::try_from(analysis.measurement_retention[index].limit).ok());
+            let rule = retentions
+                .iter()
+                .rposition(|rule| rule.as_ref().is_some_and(|rule| rule.is_match(&metric.name)));
+            let limit =
+                rule.and_then(|index| usize::try_from(analysis.measurement_retention[index].limit).ok());
             PlannedMetric::new(metric, dry_run, limit.filter(|limit| *limit > 0).unwrap_or(RETENTION))
         });
         Ok(Arc::new(Self { metrics: metrics.collect() }))
@@ -126,7 +129,10 @@ mod tests {
     }
 
     fn analysis(names: &[&str]) -> MergedAnalysis {
-        MergedAnalysis { metrics: names.iter().map(|name| metric(name)).collect(), ..MergedAnalysis::default() }
+        MergedAnalysis {
+            metrics: names.iter().map(|name| metric(name)).collect(),
+            ..MergedAnalysis::default()
+        }
     }
 
     #[test]

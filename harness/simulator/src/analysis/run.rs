@@ -217,7 +217,9 @@ fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Pla
     let terminating = assess::is_terminating(run.terminate, &run.status.results);
     for planned in &plan.metrics {
         let name = &planned.checked.name;
-        let Some(result) = run.status.results.iter_mut().find(|result| result.name == *name) else { continue };
+        let Some(result) = run.status.results.iter_mut().find(|result| result.name == *name) else {
+            continue;
+        };
         let phase = assess::metric_phase(&planned.checked, result, terminating);
         if phase != result.phase {
             result.message = result.measurements.last().map(|last| last.message.clone()).unwrap_or_default();

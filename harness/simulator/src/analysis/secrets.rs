@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn base64_is_read_with_and_without_padding() {
-        for (text, expected) in [("", ""), ("aGk=", "hi"), ("aGk", "hi"), ("czNjcmV0", "s3cret"), ("aGkK\n", "hi\n")] {
+        for (text, expected) in
+            [("", ""), ("aGk=", "hi"), ("aGk", "hi"), ("czNjcmV0", "s3cret"), ("aGkK\n", "hi\n")]
+        {
             assert_eq!(decode_base64(text).as_deref(), Some(expected));
         }
         assert_eq!(decode_base64("a-b"), None);

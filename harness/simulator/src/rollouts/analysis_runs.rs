@@ -40,8 +40,11 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), St
     pass.step_run = step_run.map(|run| reference(world, run));
     pass.background_run = background_run.map(|run| reference(world, run));
     let current = [step_run, background_run];
-    let others: Vec<ObjectId> =
-        runs.iter().map(|(id, _)| *id).filter(|id| world.api.exists(*id) && !current.contains(&Some(*id))).collect();
+    let others: Vec<ObjectId> = runs
+        .iter()
+        .map(|(id, _)| *id)
+        .filter(|id| world.api.exists(*id) && !current.contains(&Some(*id)))
+        .collect();
     for run in &others {
         cancel(world, *run);
     }
@@ -62,7 +65,8 @@ fn reconcile_step(
         return Ok(current);
     }
     let rollout = Arc::clone(&pass.rollout);
-    let (Some(Step { analysis: Some(analysis), .. }), Some(index)) = steps::current(&rollout, &pass.before) else {
+    let (Some(Step { analysis: Some(analysis), .. }), Some(index)) = steps::current(&rollout, &pass.before)
+    else {
         return Ok(None);
     };
     // A run of an earlier step is cancelled in this pass; the next one makes the new run.
@@ -91,7 +95,9 @@ fn reconcile_background(
     };
     let (_, index) = steps::current(&rollout, &pass.before);
     let begins_at = background.starting_step.and_then(|step| u32::try_from(step).ok());
-    if pass.before.current_pod_hash.is_none() || index.is_some_and(|index| begins_at.is_some_and(|step| index < step)) {
+    if pass.before.current_pod_hash.is_none()
+        || index.is_some_and(|index| begins_at.is_some_and(|step| index < step))
+    {
         return Ok(None);
     }
     if pass.before.pause(PauseReason::InconclusiveAnalysisRun).is_some() {
@@ -139,7 +145,8 @@ fn create(
     step: Option<u32>,
 ) -> Result<ObjectId, String> {
     let references = InNamespace { world, namespace: &pass.namespace };
-    let templates = Analyses::find(&analysis.templates, &references, "templates").map_err(|error| error.to_string())?;
+    let templates =
+        Analyses::find(&analysis.templates, &references, "templates").map_err(|error| error.to_string())?;
     let hash = Arc::clone(&pass.new_set().hash);
     let stable_hash = pass.stable_set().map(|set| Arc::clone(&set.hash)).unwrap_or_default();
     let manifest = world.api.get(pass.id).manifest.clone();

@@ -28,7 +28,8 @@ pub(super) fn parse(text: &str) -> Option<Time> {
     }
     let (month, day) = (number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let in_range =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
     let rest = text.get(19..)?;
     let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let seconds = days(number(0, 4)?, month, day) * DAY + hour * 3600 + minute * 60 + second - offset(zone)?;
@@ -88,7 +89,9 @@ mod tests {
     fn zones_and_fractions_are_read_and_other_texts_are_not() {
         assert_eq!(parse("2026-01-01T02:00:10.5+02:00"), Some(Time::from_secs(10)));
         assert_eq!(parse("2025-12-31T23:00:00Z"), Some(Time::ZERO));
-        for text in ["", "soon", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00é"] {
+        for text in
+            ["", "soon", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00é"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

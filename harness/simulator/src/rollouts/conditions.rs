@@ -105,7 +105,13 @@ impl Situation<'_> {
             if let Some(cause) = self.pauses.abort_message() {
                 message = format!("{message}: {cause}");
             }
-            if self.set(next, ConditionKind::Progressing, ConditionStatus::False, Reason::RolloutAborted, &message) {
+            if self.set(
+                next,
+                ConditionKind::Progressing,
+                ConditionStatus::False,
+                Reason::RolloutAborted,
+                &message,
+            ) {
                 announcements.push(Announcement { warning: true, reason: "RolloutAborted", message });
             }
         } else {
@@ -130,7 +136,13 @@ impl Situation<'_> {
             return false;
         }
         before.condition(ConditionKind::Healthy).is_some()
-            && self.set(next, ConditionKind::Healthy, ConditionStatus::False, reason, "Rollout is not healthy")
+            && self.set(
+                next,
+                ConditionKind::Healthy,
+                ConditionStatus::False,
+                reason,
+                "Rollout is not healthy",
+            )
     }
 
     fn update_progressing(&self, before: &RolloutState, next: &mut RolloutState, became_unhealthy: bool) {

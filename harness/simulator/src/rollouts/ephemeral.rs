@@ -109,7 +109,10 @@ mod tests {
     use super::*;
 
     fn role(role: &str) -> PodMetadata {
-        PodMetadata { labels: BTreeMap::from([("role".to_owned(), role.to_owned())]), ..PodMetadata::default() }
+        PodMetadata {
+            labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
+            ..PodMetadata::default()
+        }
     }
 
     fn role_of(set: &ReplicaSet) -> Option<&str> {
@@ -120,7 +123,8 @@ mod tests {
     fn a_role_replaces_the_one_before_and_goes_only_if_it_was_injected() {
         let mut template = manifests::objects::PodTemplate::default();
         template.metadata.labels.insert("app".to_owned(), "model".to_owned());
-        let mut set = ReplicaSet::new(Arc::new(template), "a".to_owned(), super::super::HASH_LABEL, Duration::ZERO);
+        let mut set =
+            ReplicaSet::new(Arc::new(template), "a".to_owned(), super::super::HASH_LABEL, Duration::ZERO);
         assert!(inject(&mut set, Some(&role("canary"))));
         assert_eq!(role_of(&set), Some("canary"));
         assert!(!inject(&mut set, Some(&role("canary"))));

@@ -16,7 +16,8 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
     let others: Vec<usize> = pass.others().collect();
     let surplus = others.len().saturating_sub(limit);
     let empty = |set: &Set| set.size.spec == 0 && set.size.created == 0;
-    let gone: Vec<usize> = others.into_iter().take(surplus).filter(|index| empty(&pass.sets[*index])).collect();
+    let gone: Vec<usize> =
+        others.into_iter().take(surplus).filter(|index| empty(&pass.sets[*index])).collect();
     for index in gone {
         let (id, hash) = (pass.sets[index].id, pass.sets[index].hash.clone());
         world.api.delete(id);

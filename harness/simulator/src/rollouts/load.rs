@@ -141,7 +141,9 @@ fn create_set(
     let name = format!("{}-{hash}", world.api.get(id).key.name);
     let key = ObjectKey::new("apps", "ReplicaSet", Some(namespace), &name);
     if world.api.find(&key).is_some() {
-        let message = format!("Failed to create new replica set \"{name}\": replicasets.apps \"{name}\" already exists");
+        let message = format!(
+            "Failed to create new replica set \"{name}\": replicasets.apps \"{name}\" already exists"
+        );
         world.record(Source::Rollouts, id, true, "ReplicaSetCreateError", message);
         return;
     }
@@ -190,7 +192,9 @@ fn report_not_simulated(world: &mut World<'_>, rollout: &Rollout, id: ObjectId) 
         let (kind, instead) = match step.kind() {
             Some(StepKind::Experiment) => ("experiment", "the Rollout stays at this step"),
             Some(StepKind::Plugin) => ("plugin", "the Rollout stays at this step"),
-            Some(StepKind::SetCanaryScale) => ("setCanaryScale", "without a traffic router it changes nothing"),
+            Some(StepKind::SetCanaryScale) => {
+                ("setCanaryScale", "without a traffic router it changes nothing")
+            }
             Some(StepKind::SetHeaderRoute) => ("setHeaderRoute", "the step completes and routes nothing"),
             Some(StepKind::SetMirrorRoute) => ("setMirrorRoute", "the step completes and mirrors nothing"),
             Some(StepKind::Pause | StepKind::SetWeight | StepKind::Analysis) | None => continue,

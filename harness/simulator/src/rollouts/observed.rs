@@ -94,6 +94,9 @@ pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
         return true;
     }
     let Some(phase) = state.phase else { return false };
+    if state.observed_generation != world.api.get(id).generation {
+        return false;
+    }
     if state.condition(ConditionKind::InvalidSpec).is_some() {
         return true;
     }
@@ -147,7 +150,8 @@ fn has_timed_pause(rollout: &Rollout, state: &RolloutState) -> bool {
 /// A Rollout's health as Argo CD sees it (argo-cd v3.2.6
 /// `resource_customizations/argoproj.io/Rollout/health.lua`).
 pub(crate) fn health(world: &World<'_>, id: ObjectId) -> (HealthStatus, String) {
-    let unobserved = || (HealthStatus::Progressing, "Waiting for rollout spec update to be observed".to_owned());
+    let unobserved =
+        || (HealthStatus::Progressing, "Waiting for rollout spec update to be observed".to_owned());
     let Some((rollout, state)) = rollout(world, id) else { return unobserved() };
     let object = world.api.get(id);
     let namespace = object.key.namespace.as_deref().unwrap_or_default();

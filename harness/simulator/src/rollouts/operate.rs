@@ -108,11 +108,23 @@ mod tests {
 
     #[test]
     fn promote_ends_a_pause_or_skips_a_step_and_both_only_after_an_inconclusive_one() {
-        let run = RunReference { name: "run".into(), phase: Some(AnalysisPhase::Inconclusive), message: String::new() };
+        let run = RunReference {
+            name: "run".into(),
+            phase: Some(AnalysisPhase::Inconclusive),
+            message: String::new(),
+        };
         let cases = [
             ("paused", paused(), (1, false, true)),
-            ("running", RolloutState { current_step_index: Some(1), ..RolloutState::default() }, (2, false, false)),
-            ("done", RolloutState { current_step_index: Some(3), ..RolloutState::default() }, (3, false, false)),
+            (
+                "running",
+                RolloutState { current_step_index: Some(1), ..RolloutState::default() },
+                (2, false, false),
+            ),
+            (
+                "done",
+                RolloutState { current_step_index: Some(3), ..RolloutState::default() },
+                (3, false, false),
+            ),
             ("inconclusive", RolloutState { step_run: Some(run), ..paused() }, (2, false, false)),
         ];
         for (name, mut state, (index, paused, controller_pause)) in cases {

@@ -166,7 +166,9 @@ impl Pass {
             return;
         }
         let rollout = Arc::clone(&self.rollout);
-        let (Some(Step { pause: Some(pause), .. }), _) = steps::current(&rollout, &self.before) else { return };
+        let (Some(Step { pause: Some(pause), .. }), _) = steps::current(&rollout, &self.before) else {
+            return;
+        };
         match self.before.pause(PauseReason::CanaryPauseStep) {
             None if !self.before.controller_pause => self.pauses.add(PauseReason::CanaryPauseStep),
             None => {}

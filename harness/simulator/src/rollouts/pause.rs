@@ -160,7 +160,8 @@ mod tests {
         let next = after(&context, &paused_at(3));
         assert!(next.abort && next.pause_conditions.is_empty() && !next.controller_pause);
         assert_eq!(next.aborted_at, Some(Time::from_secs(7)));
-        let aborted = RolloutState { abort: true, aborted_at: Some(Time::from_secs(2)), ..RolloutState::default() };
+        let aborted =
+            RolloutState { abort: true, aborted_at: Some(Time::from_secs(2)), ..RolloutState::default() };
         assert_eq!(after(&PauseContext::default(), &aborted).aborted_at, Some(Time::from_secs(2)));
         let mut lifted = PauseContext::default();
         lifted.remove_abort();

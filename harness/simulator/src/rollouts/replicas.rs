@@ -85,9 +85,8 @@ pub(super) fn approximate(wanted: Wanted) -> Counts {
         (high, replicas + 1, surge > 0),
         (low, replicas + 1, surge > 0 && !tied(replicas + 1) && low_allowed),
     ];
-    let distance = |canary: i64, total: i64| {
-        ((canary * max_weight) as f64 / total as f64 - weight as f64).abs()
-    };
+    let distance =
+        |canary: i64, total: i64| ((canary * max_weight) as f64 / total as f64 - weight as f64).abs();
     let mut best: Option<(f64, i64, i64)> = None;
     for (canary, total, _) in candidates.into_iter().filter(|(_, _, allowed)| *allowed) {
         let distance = distance(canary, total);
@@ -155,7 +154,13 @@ struct Limits {
 impl Limits {
     /// Keeps a pair of counts within both limits (`adjustReplicaWithinLimits`): `drained` is the side
     /// that shrinks.
-    fn adjust(&self, drained: Size, mut drained_count: i64, other: Option<Size>, mut other_count: i64) -> (i64, i64) {
+    fn adjust(
+        &self,
+        drained: Size,
+        mut drained_count: i64,
+        other: Option<Size>,
+        mut other_count: i64,
+    ) -> (i64, i64) {
         let Some(other) = other else { return (drained_count, other_count) };
         other_count -= (other_count + drained_count - self.most).max(0);
         let available = drained.available.min(drained_count) + other.available.min(other_count);
@@ -181,7 +186,11 @@ pub(super) fn enough_available(threshold: Option<ProgressThreshold>, set: Size, 
 
 /// Whether a step's sizes are reached (`AtDesiredReplicaCountsForCanary`): the canary is available,
 /// stable pods above the wanted number are gone, but need not be available, and nothing else serves.
-pub(super) fn at_desired_counts(wanted: Wanted, threshold: Option<ProgressThreshold>, sizes: Sizes<'_>) -> bool {
+pub(super) fn at_desired_counts(
+    wanted: Wanted,
+    threshold: Option<ProgressThreshold>,
+    sizes: Sizes<'_>,
+) -> bool {
     let counts = next_counts(wanted, sizes);
     enough_available(threshold, sizes.new, counts.canary)
         && sizes.stable.is_some_and(|stable| counts.stable == stable.spec && counts.stable == stable.created)

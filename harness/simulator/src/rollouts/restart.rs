@@ -21,7 +21,11 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
     let Some(restart_at) = calendar::parse(text) else {
         let place = world.api.get(pass.id).manifest.as_ref().map(|manifest| manifest.place.to_string());
         let what = format!("spec.restartAt: {text}");
-        world.not_simulated(what, place.unwrap_or_default(), "it is no RFC 3339 time, and no pod is restarted");
+        world.not_simulated(
+            what,
+            place.unwrap_or_default(),
+            "it is no RFC 3339 time, and no pod is restarted",
+        );
         return false;
     };
     if pass.now < restart_at {
@@ -29,8 +33,11 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
         return false;
     }
     let pods = pods_by_priority(world, pass);
-    let older: Vec<ObjectId> =
-        pods.iter().copied().filter(|pod| world.api.get(*pod).created.truncated_to_secs() < restart_at).collect();
+    let older: Vec<ObjectId> = pods
+        .iter()
+        .copied()
+        .filter(|pod| world.api.get(*pod).created.truncated_to_secs() < restart_at)
+        .collect();
     let evicted: Vec<ObjectId> = older.iter().copied().take(room(world, pass, &pods)).collect();
     for pod in &evicted {
         world.api.delete(*pod);
@@ -48,7 +55,8 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
 fn room(world: &World<'_>, pass: &Pass, pods: &[ObjectId]) -> usize {
     let min_ready = pass.rollout.spec.min_ready();
     let available = pods.iter().filter_map(|pod| as_pod(world.api.get(*pod))).filter(|pod| {
-        pod.phase == timeline::PodPhase::Ready && pod.ready_since.is_some_and(|since| since + min_ready <= pass.now)
+        pod.phase == timeline::PodPhase::Ready
+            && pod.ready_since.is_some_and(|since| since + min_ready <= pass.now)
     });
     let wanted = pass.wanted();
     let total: i64 = pass.sets.iter().map(|set| set.size.spec).sum();

@@ -43,7 +43,9 @@ fn ensure(world: &mut World<'_>, pass: &Pass, name: &str, set: &Set) {
         return;
     }
     let map = |entries: Vec<(&str, Value)>| {
-        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), Node::new(value, manifest.place.clone())));
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), Node::new(value, manifest.place.clone())));
         Value::Map(Map::from_iter(entries))
     };
     let selector = map(vec![(HASH_LABEL, Value::String(set.hash.to_string()))]);

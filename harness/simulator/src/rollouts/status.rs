@@ -287,9 +287,21 @@ mod tests {
         type Change = fn(&mut Rollout, &mut RolloutState);
         let cases: [(Change, RolloutPhase, &str); 10] = [
             (|_, _| (), RolloutPhase::Healthy, ""),
-            (|_, state| state.stable_rs = Some("b".into()), RolloutPhase::Progressing, "waiting for all steps to complete"),
-            (|_, state| state.replicas = 6, RolloutPhase::Progressing, "old replicas are pending termination"),
-            (|_, state| state.available = 4, RolloutPhase::Progressing, "updated replicas are still becoming available"),
+            (
+                |_, state| state.stable_rs = Some("b".into()),
+                RolloutPhase::Progressing,
+                "waiting for all steps to complete",
+            ),
+            (
+                |_, state| state.replicas = 6,
+                RolloutPhase::Progressing,
+                "old replicas are pending termination",
+            ),
+            (
+                |_, state| state.available = 4,
+                RolloutPhase::Progressing,
+                "updated replicas are still becoming available",
+            ),
             (|_, state| state.updated = 4, RolloutPhase::Progressing, "more replicas need to be updated"),
             (
                 |rollout, _| rollout.spec.restart_at = Some("2026-01-01T00:00:00Z".to_owned()),
@@ -306,7 +318,9 @@ mod tests {
             ),
             (|rollout, _| rollout.spec.paused = true, RolloutPhase::Paused, "manually paused"),
             (
-                |_, state| state.conditions.push(condition(ConditionKind::Progressing, Reason::RolloutAborted)),
+                |_, state| {
+                    state.conditions.push(condition(ConditionKind::Progressing, Reason::RolloutAborted))
+                },
                 RolloutPhase::Degraded,
                 "RolloutAborted: why",
             ),

@@ -67,7 +67,10 @@ pub(super) fn text(step: &Step) -> String {
         return format!("setWeight: {weight}");
     }
     if let Some(pause) = &step.pause {
-        return pause.duration.as_ref().map_or_else(|| "pause".to_owned(), |duration| format!("pause: {duration}"));
+        return pause
+            .duration
+            .as_ref()
+            .map_or_else(|| "pause".to_owned(), |duration| format!("pause: {duration}"));
     }
     if step.experiment.is_some() {
         return "experiment".to_owned();
@@ -147,7 +150,10 @@ mod tests {
             (pause(Some(IntOrString::Int(60))), "pause: 60"),
             (Step { analysis: Some(Analysis::default()), ..Step::default() }, "analysis"),
             (scale(SetCanaryScale { weight: Some(20), ..Default::default() }), "setCanaryScale{weight: 20}"),
-            (scale(SetCanaryScale { replicas: Some(5), ..Default::default() }), "setCanaryScale{replicas: 5}"),
+            (
+                scale(SetCanaryScale { replicas: Some(5), ..Default::default() }),
+                "setCanaryScale{replicas: 5}",
+            ),
             (
                 scale(SetCanaryScale { match_traffic_weight: true, ..Default::default() }),
                 "setCanaryScale{matchTrafficWeight: true}",

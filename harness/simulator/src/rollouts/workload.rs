@@ -37,7 +37,12 @@ pub(super) fn resolve(
 }
 
 /// Whether the last pass saw the present generation of the workload; true without one.
-pub(super) fn is_observed(world: &World<'_>, rollout: &Arc<Rollout>, namespace: &str, seen: Option<u64>) -> bool {
+pub(super) fn is_observed(
+    world: &World<'_>,
+    rollout: &Arc<Rollout>,
+    namespace: &str,
+    seen: Option<u64>,
+) -> bool {
     match resolve(world, rollout, namespace) {
         Ok((_, generation)) => seen.is_none() || generation == seen,
         Err(_) => true,
@@ -56,7 +61,9 @@ pub(super) fn scale_down_on_success(world: &mut World<'_>, pass: &Pass) {
 /// (`reconcileNewReplicaSet`). `shrinking` tells whether the new ReplicaSet itself shrinks.
 pub(super) fn scale_down_progressively(world: &mut World<'_>, pass: &Pass, shrinking: bool) {
     let reference = pass.rollout.spec.workload_ref.as_ref();
-    if reference.is_none_or(|reference| reference.scale_down != "progressively") || pass.new_set().revision != 1 {
+    if reference.is_none_or(|reference| reference.scale_down != "progressively")
+        || pass.new_set().revision != 1
+    {
         return;
     }
     let ready = pass.before.ready;
@@ -85,6 +92,7 @@ fn scale(world: &mut World<'_>, pass: &Pass, replicas: u32) {
 /// A merge patch of one field of an object's spec; `None` for an object that was never applied.
 pub(super) fn spec_patch(world: &World<'_>, id: ObjectId, field: &str, value: Value) -> Option<Node> {
     let place = &world.api.get(id).manifest.as_ref()?.place;
-    let map = |key: &str, value| Value::Map(Map::from_iter([(key.to_owned(), Node::new(value, place.clone()))]));
+    let map =
+        |key: &str, value| Value::Map(Map::from_iter([(key.to_owned(), Node::new(value, place.clone()))]));
     Some(Node::new(map("spec", map(field, value)), place.clone()))
 }

@@ -45,7 +45,8 @@ fn the_phase_of_a_metric_follows_from_its_counts_and_limits() {
     use AnalysisPhase::{Error, Failed, Inconclusive, Running, Successful};
     let many = |count| CheckedMetric { count, interval: Some(Duration::from_secs(10)), ..metric() };
     let tolerant = |failures| CheckedMetric { failure_limit: Some(failures), ..many(Some(5)) };
-    let in_a_row = |failure_limit| CheckedMetric { consecutive_success_limit: Some(3), failure_limit, ..many(Some(5)) };
+    let in_a_row =
+        |failure_limit| CheckedMetric { consecutive_success_limit: Some(3), failure_limit, ..many(Some(5)) };
     let cases = [
         ("one success", metric(), "S", false, Successful),
         ("one failure", metric(), "F", false, Failed),
@@ -135,7 +136,8 @@ fn the_message_of_a_run_names_the_metric_the_limit_and_the_last_error() {
     let failed = MetricResult { phase: AnalysisPhase::Failed, ..result("F") };
     let (_, message) = run_phase(&[(&metric, false, Some(&failed))], false, false);
     assert_eq!(message, "Metric \"m\" assessed Failed due to failed (1) > failureLimit (0)");
-    let error = MetricResult { phase: AnalysisPhase::Error, message: "no data".to_owned(), ..result("EEEEE") };
+    let error =
+        MetricResult { phase: AnalysisPhase::Error, message: "no data".to_owned(), ..result("EEEEE") };
     let (_, message) = run_phase(&[(&metric, false, Some(&error))], false, true);
     assert_eq!(
         message,
@@ -153,7 +155,10 @@ fn only_metrics_that_decide_end_a_run_early() {
     assert!(is_terminating(false, &[of(AnalysisPhase::Failed, false)]));
     assert!(is_terminating(false, &[of(AnalysisPhase::Inconclusive, false)]));
     assert!(!is_terminating(false, &[of(AnalysisPhase::Failed, true)]));
-    assert!(!is_terminating(false, &[of(AnalysisPhase::Successful, false), of(AnalysisPhase::Running, false)]));
+    assert!(!is_terminating(
+        false,
+        &[of(AnalysisPhase::Successful, false), of(AnalysisPhase::Running, false)]
+    ));
 }
 
 #[test]

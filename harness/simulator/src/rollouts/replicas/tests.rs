@@ -10,6 +10,13 @@ fn size(spec: i64, available: i64) -> Size {
     Size { spec, created: spec, available }
 }
 
+/// Two counts of pods.
+type Pair = (i64, i64);
+
+/// replicas, weight, surge, unavailable; specified and available pods of stable, canary and an older
+/// ReplicaSet; the next stable and canary.
+type NextCounts = (i64, i64, i64, i64, Pair, Pair, Pair, Pair);
+
 /// replicas, weight, maximum weight, surge; canary, stable. The cases of
 /// `utils/replicaset/canary_test.go: TestApproximateWeightedNewStableReplicaCounts`.
 #[rustfmt::skip]
@@ -43,7 +50,7 @@ fn upstreams_approximations_are_ours() {
 fn counts_at_each_weight_with_and_without_surge() {
     let replicas = [1, 2, 3, 5, 10];
     #[rustfmt::skip]
-    let table: &[(i64, [(i64, i64); 5], [(i64, i64); 5])] = &[
+    let table: &[(i64, [Pair; 5], [Pair; 5])] = &[
         (1, [(1, 1), (1, 2), (1, 3), (1, 5), (1, 10)], [(0, 1), (1, 1), (1, 2), (1, 4), (1, 9)]),
         (10, [(1, 1), (1, 2), (1, 3), (1, 5), (1, 9)], [(0, 1), (1, 1), (1, 2), (1, 4), (1, 9)]),
         (20, [(1, 1), (1, 2), (1, 3), (1, 4), (2, 8)], [(0, 1), (1, 1), (1, 2), (1, 4), (2, 8)]),
@@ -65,13 +72,10 @@ fn counts_at_each_weight_with_and_without_surge() {
     }
 }
 
-type Pair = (i64, i64);
-
-/// replicas, weight, surge, unavailable; specified and available pods of stable, canary and an older
-/// ReplicaSet; the next stable and canary. The cases without a router of
+/// The cases without a router of
 /// `utils/replicaset/canary_test.go: TestCalculateReplicaCountsForCanary`.
 #[rustfmt::skip]
-const NEXT_COUNTS: &[(i64, i64, i64, i64, Pair, Pair, Pair, Pair)] = &[
+const NEXT_COUNTS: &[NextCounts] = &[
         (10, 100, 3, 0, (7, 8), (6, 3), (0, 0), (7, 6)),
         (10, 20, 2, 0, (10, 10), (0, 0), (0, 0), (10, 2)),
         (10, 20, 2, 0, (10, 10), (0, 0), (0, 0), (10, 2)),
@@ -109,7 +113,9 @@ const NEXT_COUNTS: &[(i64, i64, i64, i64, Pair, Pair, Pair, Pair)] = &[
 
 #[test]
 fn upstreams_next_counts_are_ours() {
-    for (index, &(replicas, weight, surge, unavailable, stable, canary, older, expected)) in NEXT_COUNTS.iter().enumerate() {
+    for (index, &(replicas, weight, surge, unavailable, stable, canary, older, expected)) in
+        NEXT_COUNTS.iter().enumerate()
+    {
         let others = [size(older.0, older.1)];
         let sizes = Sizes {
             new: size(canary.0, canary.1),
@@ -128,8 +134,7 @@ fn walk(wanted: Wanted, canary: &mut i64, stable: &mut i64) -> String {
     let (mut new, mut old) = (size(*canary, *canary), size(*stable, *stable));
     let mut scaled = Vec::new();
     for _ in 0..50 {
-        let counts =
-            next_counts(wanted, Sizes { new, stable: Some(old), new_is_stable: false, others: &[] });
+        let counts = next_counts(wanted, Sizes { new, stable: Some(old), new_is_stable: false, others: &[] });
         if counts.stable != old.spec {
             old = size(counts.stable, old.available.min(counts.stable));
             scaled.push(format!("S{}", old.spec));
@@ -185,7 +190,11 @@ fn a_step_is_reached_when_the_canary_is_available_and_nothing_superfluous_exists
     let half = wanted(4, 50, 100, 1, 1);
     let reached = |new: Size, stable: Size, other: i64, threshold| {
         let others = [size(other, other)];
-        at_desired_counts(half, threshold, Sizes { new, stable: Some(stable), new_is_stable: false, others: &others })
+        at_desired_counts(
+            half,
+            threshold,
+            Sizes { new, stable: Some(stable), new_is_stable: false, others: &others },
+        )
     };
     let lingering = Size { spec: 2, created: 3, available: 2 };
     let percent = |value| Some(ProgressThreshold { kind: ThresholdKind::Percent, value });
