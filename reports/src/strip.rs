@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use timeline::{Event, RolloutStatus, RolloutVersion, Timeline};
+use timeline::{Event, Outcome, RolloutStatus, RolloutVersion, Summary, Timeline};
 use units::Time;
 
-use crate::numbers::{clock, percent};
+use crate::numbers::{clock, percent, span as length};
 use crate::page::{Page, Tone, columns, padded, plain, span};
 use crate::sentence::Mark;
 
@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 72;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// A strip for each Rollout that had a canary.
-pub(crate) fn draw(page: &mut Page, timeline: &Timeline) {
+pub(crate) fn draw(page: &mut Page, timeline: &Timeline, summary: &Summary) {
     let mut rollouts: BTreeMap<(&str, &str), Vec<(Time, &RolloutStatus)>> = BTreeMap::new();
     for entry in &timeline.entries {
         if let Event::Rollout(status) = &entry.event {
@@ -27,9 +27,21 @@ pub(crate) fn draw(page: &mut Page, timeline: &Timeline) {
     }
     for ((namespace, name), states) in rollouts {
         if let Some(strip) = Strip::of(&states, timeline, page.width()) {
-            page.heading(&format!("canary of {namespace}/{name}"));
+            let name = format!("{namespace}/{name}");
+            page.heading(&format!("canary of {name}"));
+            if let Some(rollout) = summary.rollouts.get(&name) {
+                page.line([plain("  ")], [plain(ended(&rollout.outcome, summary))]);
+            }
             strip.draw(page, timeline, &states);
         }
+    }
+}
+
+/// "aborted at step 2 because of inference-latency, 6m40s after the first action".
+fn ended(outcome: &Outcome, summary: &Summary) -> String {
+    match outcome.at() {
+        Some(at) => format!("{outcome}, {} after the first action", length(at.since(summary.first_action))),
+        None => outcome.to_string(),
     }
 }
 

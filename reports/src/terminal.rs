@@ -28,7 +28,7 @@ pub fn terminal(run: &Run, options: &Options) -> String {
     let mut page = Page::new(options);
     header(&mut page, run);
     happened(&mut page, run, options.detail);
-    strip::draw(&mut page, run.timeline);
+    strip::draw(&mut page, run.timeline, run.summary);
     expectations(&mut page, run, options.detail);
     cost::write(&mut page, run.summary);
     list(&mut page, "not simulated", run.summary.not_simulated.iter().map(ToString::to_string));

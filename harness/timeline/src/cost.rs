@@ -72,6 +72,34 @@ pub enum Outcome {
     Unchanged,
 }
 
+impl Outcome {
+    /// When the update ended; `None` where it did not.
+    pub fn at(&self) -> Option<Time> {
+        match self {
+            Self::Promoted { at } | Self::Aborted { at, .. } => Some(*at),
+            Self::Unfinished { .. } | Self::Unchanged => None,
+        }
+    }
+}
+
+/// As in "aborted at step 2 because of inference-latency"; the time is left out.
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let at_step = |step: &Option<u32>| step.map_or(String::new(), |step| format!(" at step {step}"));
+        match self {
+            Self::Promoted { .. } => f.write_str("promoted"),
+            Self::Aborted { step, metric: Some(metric), .. } => {
+                write!(f, "aborted{} because of {metric}", at_step(step))
+            }
+            Self::Aborted { step, metric: None, .. } => {
+                write!(f, "aborted{}, not because of a measurement", at_step(step))
+            }
+            Self::Unfinished { step } => write!(f, "still under way{}", at_step(step)),
+            Self::Unchanged => f.write_str("not updated"),
+        }
+    }
+}
+
 /// Numbers of requests; fractional with `--arrivals expected`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct RequestTotals {

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
-use units::{Duration, Ratio, Time};
+use units::{Duration, Ratio};
 
-use crate::{Judged, Judgement, Outcome, Summary, Verdict, words};
+use crate::{Judged, Judgement, Summary, Verdict, words};
 
 /// The 97.5 % quantile of the normal distribution: two-sided 95 % confidence.
 const Z: f64 = 1.959_963_984_540_054;
@@ -192,7 +192,7 @@ fn outcomes(runs: &[SeedRun]) -> BTreeMap<String, Vec<OutcomeShare>> {
     let mut rollouts: BTreeMap<String, BTreeMap<String, Hits>> = BTreeMap::new();
     for run in runs {
         for (name, rollout) in &run.summary.rollouts {
-            let (text, at) = outcome_in_words(&rollout.outcome);
+            let (text, at) = (rollout.outcome.to_string(), rollout.outcome.at());
             let took = at.map(|at| at.since(run.summary.first_action));
             rollouts.entry(name.clone()).or_default().entry(text).or_default().push((run.seed, took));
         }
@@ -214,19 +214,5 @@ fn share(text: String, hits: &[(u64, Option<Duration>)], runs: usize) -> Outcome
         interval: wilson(hits.len(), runs),
         seconds: (!seconds.is_empty()).then(|| Spread::of(seconds)),
         example: hits.first().map_or(0, |(seed, _)| *seed),
-    }
-}
-
-fn outcome_in_words(outcome: &Outcome) -> (String, Option<Time>) {
-    let at_step = |step: &Option<u32>| step.map_or(String::new(), |step| format!(" at step {step}"));
-    match outcome {
-        Outcome::Promoted { at } => ("promoted".into(), Some(*at)),
-        Outcome::Aborted { at, step, metric } => {
-            let cause =
-                metric.as_ref().map_or("by no measurement".into(), |metric| format!("because of {metric}"));
-            (format!("aborted{} {cause}", at_step(step)), Some(*at))
-        }
-        Outcome::Unfinished { step } => (format!("still under way{}", at_step(step)), None),
-        Outcome::Unchanged => ("not updated".into(), None),
     }
 }
