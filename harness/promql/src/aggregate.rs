@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::cache::LabelId;
-use crate::evaluate::{Element, EvalError, Evaluated, Evaluator};
+use crate::error::EvalError;
+use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::plan::{AggregateOp, LabelRule, RuleRef, ScalarNode, VectorNode};
 use crate::sum::{Mean, Sum, quantile};
 

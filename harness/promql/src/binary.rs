@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 
 use crate::cache::LabelId;
-use crate::evaluate::{Element, EvalError, Evaluated, Evaluator};
+use crate::error::EvalError;
+use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::labels::Braced;
-use crate::plan::{BinaryOp, Cardinality, RuleRef, SetOp, SetOperation, VectorScalar, VectorVector};
+use crate::plan::{
+    BinaryOp, Cardinality, Comparison, RuleRef, SetOp, SetOperation, VectorScalar, VectorVector,
+};
 
 impl BinaryOp {
     /// The value of an arithmetic operator, or the left side of a comparison.
@@ -28,6 +31,19 @@ impl BinaryOp {
             Self::Compare(comparison) if return_bool => Some(f64::from(comparison.holds(lhs, rhs))),
             Self::Compare(comparison) => comparison.holds(lhs, rhs).then_some(lhs),
             _ => Some(self.arithmetic(lhs, rhs)),
+        }
+    }
+}
+
+impl Comparison {
+    pub(crate) fn holds(self, lhs: f64, rhs: f64) -> bool {
+        match self {
+            Self::Equal => lhs == rhs,
+            Self::NotEqual => lhs != rhs,
+            Self::Less => lhs < rhs,
+            Self::LessOrEqual => lhs <= rhs,
+            Self::Greater => lhs > rhs,
+            Self::GreaterOrEqual => lhs >= rhs,
         }
     }
 }

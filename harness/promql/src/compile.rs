@@ -1,30 +1,29 @@
 //! From the parser's tree to a [`Plan`]: types are settled, names become enums, and whatever cannot
 //! be evaluated is collected by name.
 
+mod calls;
+mod operators;
+
 use std::time::{Duration, SystemTime};
 
 use promql_parser::label::{self, MatchOp as ParsedOp};
 use promql_parser::parser::token::{
-    T_ADD, T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_DIV, T_EQLC, T_GROUP, T_GTE, T_GTR, T_LAND, T_LOR,
-    T_LSS, T_LTE, T_LUNLESS, T_MAX, T_MIN, T_MOD, T_MUL, T_NEQ, T_POW, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUB,
-    T_SUM, T_TOPK,
+    T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM,
+    T_TOPK,
 };
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{
-    self, AggregateExpr, AtModifier, BinModifier, BinaryExpr, Call, Expr, LabelModifier, Offset,
-    SubqueryExpr, VectorMatchCardinality,
-};
+use promql_parser::parser::{self, AggregateExpr, AtModifier, Expr, LabelModifier, Offset, SubqueryExpr};
 
-use crate::labels::{BUCKET_BOUND, Labels, METADATA, METRIC_NAME};
+use crate::labels::METRIC_NAME;
 use crate::matcher::{MatchOp, Matcher, Pattern};
 use crate::plan::{
-    AggregateOp, At, BinaryOp, Cardinality, Comparison, HistogramQuantile, LabelRule, MapFunction, Plan,
-    Range, RangeFunction, RangeSource, Root, RuleRef, ScalarNode, Selector, SelectorRef, SetOp, SetOperation,
-    Shift, VectorNode, VectorScalar, VectorVector,
+    AggregateOp, At, LabelRule, Plan, Range, RangeSource, Root, RuleRef, ScalarNode, Selector, SelectorRef,
+    Shift, VectorNode,
 };
-use crate::query::{Feature, QueryError};
+use crate::query::QueryError;
 use crate::source::Source;
 use crate::unsupported::unsupported;
+use calls::argument;
 
 /// Compiles a parsed expression.
 pub(crate) fn compile(source: &Source<'_>, expression: &Expr) -> Result<Plan, QueryError> {
@@ -189,145 +188,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn call(&mut self, call: &Call) -> Compiled<VectorNode> {
-        let node = match call.func.name {
-            "vector" => VectorNode::Of(self.scalar(argument(call, 0))?),
-            "timestamp" => self.timestamp(call)?,
-            "sort" => VectorNode::Sort { descending: false, operand: self.operand(call)? },
-            "sort_desc" => VectorNode::Sort { descending: true, operand: self.operand(call)? },
-            "absent" => {
-                let labels = absent_labels(argument(call, 0));
-                VectorNode::Absent { operand: self.operand(call)?, labels }
-            }
-            "absent_over_time" => {
-                let labels = absent_labels(argument(call, 0));
-                VectorNode::AbsentOverTime { range: self.range(argument(call, 0))?, labels }
-            }
-            "label_replace" => {
-                let operand = self.operand(call)?;
-                let rule = self.label_replace(call)?;
-                VectorNode::Relabel { operand, rule: self.rule(rule) }
-            }
-            "label_join" => {
-                let operand = self.operand(call)?;
-                let rule = self.label_join(call)?;
-                VectorNode::Relabel { operand, rule: self.rule(rule) }
-            }
-            "histogram_quantile" => self.histogram_quantile(call)?,
-            "quantile_over_time" => {
-                let quantile = self.scalar(argument(call, 0))?;
-                let range = self.range(argument(call, 1))?;
-                let rule = Some(self.drop_metadata());
-                VectorNode::OverTime { function: RangeFunction::Quantile(quantile), range, rule }
-            }
-            name => match range_function(name) {
-                Some(function) => self.over_time(function, call)?,
-                None => self.map(call)?,
-            },
-        };
-        Ok(node)
-    }
-
-    /// The first argument, an instant vector.
-    fn operand(&mut self, call: &Call) -> Compiled<Box<VectorNode>> {
-        Ok(Box::new(self.vector(argument(call, 0))?))
-    }
-
-    fn timestamp(&mut self, call: &Call) -> Compiled<VectorNode> {
-        let mut operand = self.operand(call)?;
-        // Upstream computes the offset of such a selector anew from `@` alone
-        // (promql/engine.go: rangeEvalTimestampFunctionOverVectorSelector).
-        if let VectorNode::Selector { shift: Shift { at: Some(_), offset_ms }, .. } = &mut *operand {
-            *offset_ms = 0;
-        }
-        Ok(VectorNode::Timestamp { operand, rule: self.drop_metadata() })
-    }
-
-    fn over_time(&mut self, function: RangeFunction, call: &Call) -> Compiled<VectorNode> {
-        let range = self.range(argument(call, 0))?;
-        // `last_over_time` alone keeps the metric's name (promql/engine.go: eval, Call).
-        let keeps_name = matches!(function, RangeFunction::Last);
-        let rule = (!keeps_name).then(|| self.drop_metadata());
-        Ok(VectorNode::OverTime { function, range, rule })
-    }
-
-    fn map(&mut self, call: &Call) -> Compiled<VectorNode> {
-        let operand = self.operand(call)?;
-        let function = match call.func.name {
-            "abs" => MapFunction::Abs,
-            "ceil" => MapFunction::Ceil,
-            "floor" => MapFunction::Floor,
-            "exp" => MapFunction::Exp,
-            "ln" => MapFunction::Ln,
-            "log2" => MapFunction::Log2,
-            "log10" => MapFunction::Log10,
-            "sqrt" => MapFunction::Sqrt,
-            "sgn" => MapFunction::Sgn,
-            "round" if call.args.len() == 1 => MapFunction::Round(ScalarNode::Number(1.0)),
-            "round" => MapFunction::Round(self.scalar(argument(call, 1))?),
-            "clamp" => MapFunction::Clamp(self.scalar(argument(call, 1))?, self.scalar(argument(call, 2))?),
-            "clamp_min" => MapFunction::ClampMin(self.scalar(argument(call, 1))?),
-            "clamp_max" => MapFunction::ClampMax(self.scalar(argument(call, 1))?),
-            other => {
-                let features = vec![Feature {
-                    name: format!("PromQL function `{other}`"),
-                    position: self.source.call(other),
-                }];
-                return Err(QueryError::NotSimulated { query: self.source.text().to_owned(), features });
-            }
-        };
-        Ok(VectorNode::Map { function, operand, rule: self.drop_metadata() })
-    }
-
-    fn histogram_quantile(&mut self, call: &Call) -> Compiled<VectorNode> {
-        let quantile = self.scalar(argument(call, 0))?;
-        let operand = self.vector(argument(call, 1))?;
-        let bound = BUCKET_BOUND.to_owned();
-        let group = self.rule(LabelRule::Without(vec![bound.clone()]));
-        let mut dropped = METADATA.map(str::to_owned).to_vec();
-        dropped.push(bound);
-        let result = self.rule(LabelRule::Without(dropped));
-        let index = self.quantiles;
-        self.quantiles += 1;
-        let node = HistogramQuantile { quantile, operand, group, result, index };
-        Ok(VectorNode::HistogramQuantile(Box::new(node)))
-    }
-
-    fn label_replace(&self, call: &Call) -> Compiled<LabelRule> {
-        let target = self.text_argument(call, 1)?;
-        let replacement = self.text_argument(call, 2)?;
-        let source = self.text_argument(call, 3)?;
-        let pattern = self.text_argument(call, 4)?;
-        let position = self.source.call("label_replace");
-        let Ok(pattern) = Pattern::new(&pattern) else {
-            let message = format!("invalid regular expression in label_replace(): {pattern}");
-            return Err(self.source.error(message, position));
-        };
-        if target.is_empty() {
-            return Err(self.source.error("invalid destination label name in label_replace(): ", position));
-        }
-        Ok(LabelRule::Replace { target, replacement, source, pattern })
-    }
-
-    fn label_join(&self, call: &Call) -> Compiled<LabelRule> {
-        let target = self.text_argument(call, 1)?;
-        let separator = self.text_argument(call, 2)?;
-        let sources: Vec<String> =
-            (3..call.args.len()).map(|at| self.text_argument(call, at)).collect::<Compiled<_>>()?;
-        let position = self.source.call("label_join");
-        if sources.iter().any(String::is_empty) {
-            return Err(self.source.error("invalid source label name in label_join(): ", position));
-        }
-        if target.is_empty() {
-            return Err(self.source.error("invalid destination label name in label_join(): ", position));
-        }
-        Ok(LabelRule::Join { target, separator, sources })
-    }
-
-    fn text_argument(&self, call: &Call, at: usize) -> Compiled<String> {
-        self.text(argument(call, at))
-    }
-
     fn aggregate(&mut self, aggregate: &AggregateExpr) -> Compiled<VectorNode> {
         let grouping = grouping(aggregate.modifier.as_ref());
         let op = match aggregate.op.id() {
@@ -376,87 +236,6 @@ impl Compiler<'_> {
         Ok(VectorNode::CountValues { label, grouping, operand })
     }
 
-    fn binary(&mut self, binary: &BinaryExpr) -> Compiled<VectorNode> {
-        let set_op = match binary.op.id() {
-            T_LAND => Some(SetOp::And),
-            T_LOR => Some(SetOp::Or),
-            T_LUNLESS => Some(SetOp::Unless),
-            _ => None,
-        };
-        let vector_like = |side: &Expr| side.value_type() == ValueType::Vector;
-        if let Some(op) = set_op {
-            let (lhs, rhs) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
-            let signature = self.rule(signature(binary.modifier.as_ref()));
-            return Ok(VectorNode::Set(Box::new(SetOperation { op, lhs, rhs, signature })));
-        }
-        match (vector_like(&binary.lhs), vector_like(&binary.rhs)) {
-            (true, true) => self.vector_vector(binary),
-            (true, false) => self.vector_scalar(binary, &binary.lhs, &binary.rhs, false),
-            (false, true) => self.vector_scalar(binary, &binary.rhs, &binary.lhs, true),
-            (false, false) => Err(self.expected("instant vector", &binary.lhs)),
-        }
-    }
-
-    fn vector_scalar(
-        &mut self,
-        binary: &BinaryExpr,
-        vector: &Expr,
-        scalar: &Expr,
-        swapped: bool,
-    ) -> Compiled<VectorNode> {
-        let op = self.binary_op(binary)?;
-        let return_bool = binary.return_bool();
-        // In order of appearance, for the list of selectors.
-        let (vector, scalar) = if swapped {
-            let scalar = self.scalar(scalar)?;
-            (self.vector(vector)?, scalar)
-        } else {
-            (self.vector(vector)?, self.scalar(scalar)?)
-        };
-        let rule = (changes_metric(op) || return_bool).then(|| self.drop_metadata());
-        let node = VectorScalar { op, vector, scalar, swapped, return_bool, rule };
-        Ok(VectorNode::VectorScalar(Box::new(node)))
-    }
-
-    fn vector_vector(&mut self, binary: &BinaryExpr) -> Compiled<VectorNode> {
-        let op = self.binary_op(binary)?;
-        let return_bool = binary.return_bool();
-        let modifier = binary.modifier.as_ref();
-        let cardinality = match modifier.map(|modifier| &modifier.card) {
-            None | Some(VectorMatchCardinality::OneToOne) => Cardinality::OneToOne,
-            Some(VectorMatchCardinality::ManyToOne(labels)) => Cardinality::ManyToOne(labels.labels.clone()),
-            Some(VectorMatchCardinality::OneToMany(labels)) => Cardinality::OneToMany(labels.labels.clone()),
-            Some(VectorMatchCardinality::ManyToMany) => {
-                return Err(self.source.error("many-to-many matching is for set operators", None));
-            }
-        };
-        let (lhs, rhs) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
-        let signature = self.rule(signature(modifier));
-        let drops_name = changes_metric(op) || return_bool;
-        let one_to_one = matches!(cardinality, Cardinality::OneToOne);
-        let result = self.rule(result_labels(modifier, one_to_one, drops_name));
-        let node = VectorVector { op, lhs, rhs, return_bool, signature, result, cardinality };
-        Ok(VectorNode::VectorVector(Box::new(node)))
-    }
-
-    fn binary_op(&self, binary: &BinaryExpr) -> Compiled<BinaryOp> {
-        Ok(match binary.op.id() {
-            T_ADD => BinaryOp::Add,
-            T_SUB => BinaryOp::Sub,
-            T_MUL => BinaryOp::Mul,
-            T_DIV => BinaryOp::Div,
-            T_MOD => BinaryOp::Mod,
-            T_POW => BinaryOp::Pow,
-            T_EQLC => BinaryOp::Compare(Comparison::Equal),
-            T_NEQ => BinaryOp::Compare(Comparison::NotEqual),
-            T_LSS => BinaryOp::Compare(Comparison::Less),
-            T_LTE => BinaryOp::Compare(Comparison::LessOrEqual),
-            T_GTR => BinaryOp::Compare(Comparison::Greater),
-            T_GTE => BinaryOp::Compare(Comparison::GreaterOrEqual),
-            _ => return Err(self.source.error(format!("unknown operator `{}`", binary.op), None)),
-        })
-    }
-
     fn rule(&mut self, rule: LabelRule) -> RuleRef {
         self.rules.push(rule);
         RuleRef(self.rules.len() - 1)
@@ -484,38 +263,6 @@ fn without_parentheses(mut expression: &Expr) -> &Expr {
     expression
 }
 
-fn argument(call: &Call, at: usize) -> &Expr {
-    call.args.args.get(at).expect("the parser has checked the number of arguments")
-}
-
-fn range_function(name: &str) -> Option<RangeFunction> {
-    Some(match name {
-        "rate" => RangeFunction::Rate,
-        "increase" => RangeFunction::Increase,
-        "delta" => RangeFunction::Delta,
-        "irate" => RangeFunction::Irate,
-        "idelta" => RangeFunction::Idelta,
-        "deriv" => RangeFunction::Deriv,
-        "changes" => RangeFunction::Changes,
-        "resets" => RangeFunction::Resets,
-        "avg_over_time" => RangeFunction::Avg,
-        "min_over_time" => RangeFunction::Min,
-        "max_over_time" => RangeFunction::Max,
-        "sum_over_time" => RangeFunction::Sum,
-        "count_over_time" => RangeFunction::Count,
-        "last_over_time" => RangeFunction::Last,
-        "stddev_over_time" => RangeFunction::Stddev,
-        "stdvar_over_time" => RangeFunction::Stdvar,
-        "present_over_time" => RangeFunction::Present,
-        _ => return None,
-    })
-}
-
-/// promql/engine.go: changesMetricSchema
-fn changes_metric(op: BinaryOp) -> bool {
-    !matches!(op, BinaryOp::Compare(_))
-}
-
 /// promql/engine.go: generateGroupingLabels
 fn grouping(modifier: Option<&LabelModifier>) -> LabelRule {
     match modifier {
@@ -523,48 +270,4 @@ fn grouping(modifier: Option<&LabelModifier>) -> LabelRule {
         Some(LabelModifier::Include(labels)) => LabelRule::Keep(labels.labels.clone()),
         Some(LabelModifier::Exclude(labels)) => LabelRule::without_and_name(labels.labels.clone()),
     }
-}
-
-/// promql/engine.go: signatureFunc
-fn signature(modifier: Option<&BinModifier>) -> LabelRule {
-    match modifier.and_then(|modifier| modifier.matching.as_ref()) {
-        None => LabelRule::without_and_name(Vec::new()),
-        Some(LabelModifier::Include(labels)) => LabelRule::Keep(labels.labels.clone()),
-        Some(LabelModifier::Exclude(labels)) => LabelRule::without_and_name(labels.labels.clone()),
-    }
-}
-
-/// promql/engine.go: resultMetric, but for the labels that `group_left` copies.
-fn result_labels(modifier: Option<&BinModifier>, one_to_one: bool, drops_name: bool) -> LabelRule {
-    let dropped = if drops_name { METADATA.map(str::to_owned).to_vec() } else { Vec::new() };
-    match modifier.and_then(|modifier| modifier.matching.as_ref()) {
-        Some(LabelModifier::Include(labels)) if one_to_one => {
-            LabelRule::Keep(labels.labels.iter().filter(|name| !dropped.contains(name)).cloned().collect())
-        }
-        Some(LabelModifier::Exclude(labels)) if one_to_one => {
-            LabelRule::Without([dropped, labels.labels.clone()].concat())
-        }
-        None | Some(LabelModifier::Include(_) | LabelModifier::Exclude(_)) => LabelRule::Without(dropped),
-    }
-}
-
-/// The labels that a selector fixes (promql/functions.go: createLabelsForAbsentFunction): those with
-/// exactly one matcher, which is `=`; other expressions fix none.
-fn absent_labels(expression: &Expr) -> Labels {
-    let selector = match without_parentheses(expression) {
-        Expr::VectorSelector(selector) => selector,
-        Expr::MatrixSelector(matrix) => &matrix.vs,
-        _ => return Labels::empty(),
-    };
-    let mut labels = Labels::empty();
-    let mut seen: Vec<&str> = Vec::new();
-    for matcher in selector.matchers.matchers.iter().filter(|matcher| matcher.name != METRIC_NAME) {
-        if matches!(matcher.op, ParsedOp::Equal) && !seen.contains(&matcher.name.as_str()) {
-            labels = labels.with(&matcher.name, &matcher.value);
-            seen.push(&matcher.name);
-        } else {
-            labels = labels.with(&matcher.name, "");
-        }
-    }
-    labels
 }

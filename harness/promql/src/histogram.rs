@@ -1,14 +1,64 @@
 //! Quantiles of classic histograms.
 
+use crate::cache::LabelId;
+use crate::evaluate::{Element, Evaluated, Evaluator};
+use crate::labels::BUCKET_BOUND;
+use crate::plan::HistogramQuantile;
+
 /// Relative differences between neighbouring buckets that count as noise
 /// (prometheus promql/quantile.go: smallDeltaTolerance).
 const NOISE: f64 = 1e-12;
 
 /// A bucket of a classic histogram: how many observations are at most `bound`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Bucket {
-    pub(crate) bound: f64,
-    pub(crate) count: f64,
+struct Bucket {
+    bound: f64,
+    count: f64,
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn histogram_quantile(
+        &mut self,
+        node: &HistogramQuantile,
+        at_ms: i64,
+    ) -> Evaluated<Vec<Element>> {
+        let quantile = self.scalar(&node.quantile, at_ms)?;
+        let elements = self.vector(&node.operand, at_ms)?;
+        self.cache.slots.clear();
+        let mut results: Vec<LabelId> = Vec::new();
+        let mut buckets: Vec<(usize, Bucket)> = Vec::with_capacity(elements.len());
+        for element in elements {
+            // An element without a bound is no bucket (promql/engine.go: resetHistograms).
+            let Some(bound) = self.bucket_bound(node.index, element.labels) else { continue };
+            let group = self.cache.relabel(self.plan, node.group, element.labels);
+            let slot = self.cache.slots.get(group.index()).unwrap_or(results.len());
+            if self.cache.slots.insert(group.index(), slot) {
+                results.push(self.cache.relabel(self.plan, node.result, element.labels));
+            }
+            buckets.push((slot, Bucket { bound, count: element.value }));
+        }
+        let mut own = Vec::new();
+        let mut quantiles = Vec::with_capacity(results.len());
+        for (slot, labels) in results.into_iter().enumerate() {
+            own.clear();
+            own.extend(buckets.iter().filter(|(of, _)| *of == slot).map(|(_, bucket)| *bucket));
+            quantiles.push(Element { labels, value: bucket_quantile(quantile, &mut own) });
+        }
+        self.unique(&quantiles)?;
+        Ok(quantiles)
+    }
+
+    fn bucket_bound(&mut self, index: usize, labels: LabelId) -> Option<f64> {
+        let known = self.cache.bounds[index].get(labels.index()).copied();
+        if let Some(Some(bound)) = known {
+            return Some(bound);
+        }
+        let bound = self.cache.labels.get(labels).get(BUCKET_BOUND)?.parse().ok()?;
+        let bounds = &mut self.cache.bounds[index];
+        bounds.resize(bounds.len().max(labels.index() + 1), None);
+        bounds[labels.index()] = Some(bound);
+        Some(bound)
+    }
 }
 
 /// The quantile of a histogram by linear interpolation within a bucket
@@ -17,7 +67,7 @@ pub(crate) struct Bucket {
 /// NaN without a `+Inf` bucket, with fewer than two buckets, or without observations. In the `+Inf`
 /// bucket the answer is the highest finite bound; the first bucket starts at 0 if its bound is
 /// positive.
-pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
+fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::compile::compile;
-use crate::evaluate::{EvalError, Evaluation, Evaluator};
+use crate::error::EvalError;
+use crate::evaluate::{Evaluation, Evaluator};
 use crate::labels::Labels;
 use crate::plan::{Plan, Root, Selector, VectorNode};
 use crate::source::{Position, Source, invalid};

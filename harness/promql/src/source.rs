@@ -62,6 +62,7 @@ impl<'a> Source<'a> {
         source.check_operators()?;
         source.check_durations()?;
         source.check_modifiers()?;
+        source.check_strings()?;
         Ok(source)
     }
 
@@ -197,6 +198,29 @@ impl<'a> Source<'a> {
                 && !pair[0].text.eq_ignore_ascii_case("by")
             {
                 return Err(self.not_simulated(format!("PromQL modifier `{modifier}`"), pair[1].at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Escapes of bytes above 127: Prometheus's strings are bytes, ours are Unicode.
+    fn check_strings(&self) -> Result<(), QueryError> {
+        for token in
+            self.tokens.iter().filter(|token| token.kind == Kind::Text && !token.text.starts_with('`'))
+        {
+            let mut rest = token.text;
+            while let Some(at) = rest.find('\\') {
+                let escape = &rest[at + 1..];
+                let digit = |at: usize| escape.chars().nth(at).and_then(|c| c.to_digit(16)).unwrap_or(0);
+                let above_ascii = match escape.chars().next() {
+                    Some('x') => digit(1) >= 8,
+                    Some('2' | '3') => true,
+                    Some(_) | None => false,
+                };
+                if above_ascii {
+                    return Err(self.not_simulated("byte escape in a string".to_owned(), token.at));
+                }
+                rest = escape.get(escape.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
             }
         }
         Ok(())

@@ -96,6 +96,10 @@ fn bounds_are_errors_by_name() {
     let long = format!("x # {}", "y".repeat(20_000));
     assert_eq!(error(&long), "the PromQL query has 20004 bytes; at most 16384 are accepted");
 
+    let nested = Query::parse("max_over_time(max_over_time(no[10h:10s])[10h:10s])").unwrap();
+    let subqueries = nested.instant(&storage(), 0).unwrap_err();
+    assert!(subqueries.to_string().starts_with("the subqueries take more than 10000000 steps"));
+
     let query = Query::parse("x").unwrap();
     let steps = query.range(&storage(), 0, 100_000, 1).unwrap_err();
     assert!(steps.to_string().starts_with("100001 steps are too many; at most 11000"), "{steps}");
@@ -111,6 +115,19 @@ fn bounds_are_errors_by_name() {
         text.to_string(),
         "a range query needs an expression of type scalar or instant vector, not string"
     );
+}
+
+#[test]
+fn a_query_as_deep_as_the_bounds_allow_is_evaluated() {
+    let minus = format!("{}x", "-".repeat(promql::MAX_OPERATORS));
+    let plus = vec!["x"; promql::MAX_OPERATORS].join(" + ");
+    let nested = format!("{}x{}", "(".repeat(promql::MAX_NESTING), ")".repeat(promql::MAX_NESTING));
+    for query in [minus, plus, nested] {
+        let Value::Vector(found) = Query::parse(&query).unwrap().instant(&storage(), 15_000).unwrap() else {
+            panic!("{query}")
+        };
+        assert_eq!(found.len(), 3, "{query}");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod common;
 #[path = "common/generate.rs"]
 mod generate;
+#[path = "common/upstream.rs"]
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use common::{Expected, Time, close};
 use generate::Series;
-use promql::{Labels, Query, STALE_NAN, Storage, Value};
+use promql::{Labels, Query, QueryError, STALE_NAN, Storage, Value};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value as Json, json};
@@ -76,6 +78,27 @@ fn generated_queries_agree_with_prometheus() {
             });
         }
     }
+    compare(&questions);
+}
+
+#[test]
+fn the_queries_of_prometheus_own_tests_agree() {
+    let module = "github.com/prometheus/prometheus";
+    let output = Command::new("go")
+        .args(["list", "-m", "-f", "{{.Dir}}", module])
+        .current_dir(oracle_folder())
+        .output()
+        .expect("the oracle needs Go; running `go` failed");
+    assert!(output.status.success(), "`go list` failed: {}", String::from_utf8_lossy(&output.stderr));
+    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+    let cases = upstream::cases(&folder.join("promql/promqltest/testdata"));
+    let simulated = |query: &str| !matches!(Query::parse(query), Err(QueryError::NotSimulated { .. }));
+    let questions: Vec<Question> = cases
+        .into_iter()
+        .filter(|case| simulated(&case.query))
+        .map(|case| Question { place: case.place, series: case.series, query: case.query, time: case.time })
+        .collect();
+    assert!(questions.len() > 700, "only {} queries were found", questions.len());
     compare(&questions);
 }
 
@@ -177,11 +200,14 @@ fn ask(questions: &[Question]) -> Vec<Answer> {
     answers
 }
 
+fn oracle_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle")
+}
+
 fn build_oracle() -> PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("promql-oracle");
     let status =
-        Command::new("go").arg("build").arg("-o").arg(&binary).arg(".").current_dir(directory).status();
+        Command::new("go").arg("build").arg("-o").arg(&binary).arg(".").current_dir(oracle_folder()).status();
     match status {
         Ok(status) if status.success() => binary,
         Ok(status) => panic!("`go build` of the oracle failed: {status}"),
