@@ -5,6 +5,8 @@
 //! With `--features oracle` the program itself (`kustomize` on the path) is run over all folders and
 //! must still say the same; `UPDATE_EXPECTED=1` then writes `expected.yaml` anew.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read their cases and may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! How the errors of a build read, what is refused by name, and that no input escapes or panics.
 
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
 use std::fmt::Write;
 
 use manifests::kustomize::{Error, build, parse_program_output};

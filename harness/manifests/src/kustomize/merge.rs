@@ -1,13 +1,13 @@
 //! Strategic merge patches as kustomize applies them (kyaml yaml/merge2, yaml/walk).
 //!
 //! Three rules differ from what `kubectl apply` does and are kept: elements that a patch adds come
-//! before those that were there; `$patch: replace` inside an element of a merged list changes
-//! nothing; `$retainKeys`, `$setElementOrder` and `$deleteFromPrimitiveList` are ordinary keys.
+//! before those that were there; `$patch: replace` of a whole object or of an element of a merged
+//! list changes nothing; `$retainKeys`, `$setElementOrder` and `$deleteFromPrimitiveList` are ordinary keys.
 
 use yaml::{Map, Node, Problem, Value};
 
 use super::error::Result;
-use super::resource::{text, text_at};
+use super::resource::{is_quoted, text, text_at};
 use super::schema::{self, Type};
 
 const DIRECTIVE: &str = "$patch";
@@ -17,6 +17,10 @@ const DIRECTIVE: &str = "$patch";
 /// # Errors
 /// An unknown `$patch` directive, and values of different kinds in one place.
 pub(crate) fn apply(object: Node, patch: &Node) -> Result<Option<Node>> {
+    if patch.get(DIRECTIVE).is_some_and(|word| text(word) == "replace") {
+        // api resource/resource.go: ApplyFilter keeps the old object unless it is changed in place.
+        return Ok(Some(object));
+    }
     Ok(match merge(object, Patch::With(patch), Shape::UNKNOWN)? {
         Merged::Cleared => None,
         Merged::Kept(node) | Merged::Taken(node) => Some(node),
@@ -76,7 +80,6 @@ enum Merged {
     Taken(Node),
 }
 
-#[derive(PartialEq, Clone, Copy)]
 enum Directive {
     Merge,
     Replace,
@@ -95,31 +98,37 @@ fn directive_of_word(node: &Node) -> Result<Directive> {
     }
 }
 
-/// The directive of a mapping or a list; in a list it is an element of its own.
-fn directive(patch: &Node) -> Result<Directive> {
-    let word = match &patch.value {
-        Value::Map(map) => map.get(DIRECTIVE),
-        Value::Seq(items) => {
-            let element =
-                items.iter().find_map(|item| item.as_map().filter(|map| map.contains_key(DIRECTIVE)));
-            element.filter(|map| map.len() == 1).and_then(|map| map.get(DIRECTIVE))
-        }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => None,
-    };
-    word.map_or(Ok(Directive::Merge), directive_of_word)
+fn has_directive(patch: &Node) -> bool {
+    patch.get(DIRECTIVE).is_some()
+        || patch.as_seq().is_some_and(|items| items.iter().any(|item| item.get(DIRECTIVE).is_some()))
 }
 
-/// Takes the directive out.
-fn without_directive(mut patch: Node) -> Node {
+/// Takes the directive out of a mapping or a list. In a list it is an element of its own, the first
+/// that has one; every element with the same directive goes with it.
+fn take_directive(patch: &mut Node) -> Result<Directive> {
     match &mut patch.value {
-        Value::Map(map) => {
-            map.shift_remove(DIRECTIVE);
+        Value::Map(map) => match map.get(DIRECTIVE) {
+            None => Ok(Directive::Merge),
+            Some(word) => {
+                let directive = directive_of_word(word)?;
+                map.shift_remove(DIRECTIVE);
+                Ok(directive)
+            }
+        },
+        Value::Seq(items) => {
+            let first = items.iter().find_map(|item| item.as_map().filter(|map| map.contains_key(DIRECTIVE)));
+            let Some(word) = first.filter(|map| map.len() == 1).map(|map| &map[DIRECTIVE]) else {
+                return Ok(Directive::Merge);
+            };
+            let directive = directive_of_word(word)?;
+            let word = text(word).into_owned();
+            items.retain(|item| item.get(DIRECTIVE).is_none_or(|other| text(other) != word));
+            Ok(directive)
         }
-        Value::Seq(items) => items
-            .retain(|item| !item.as_map().is_some_and(|map| map.len() == 1 && map.contains_key(DIRECTIVE))),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
+            Ok(Directive::Merge)
+        }
     }
-    patch
 }
 
 /// Merges a field that may be missing on either side.
@@ -136,6 +145,10 @@ fn merge_field(dest: Option<Node>, patch: Patch<'_>, shape: Shape) -> Result<Mer
 
 /// A patch's value where there was none.
 fn adopt(value: Node, shape: Shape) -> Result<Merged> {
+    if let (Value::Seq(_), Some(keys)) = (&value.value, shape.merge_keys) {
+        // Here alone the directive of a list is not obeyed.
+        return merge_list(value, Patch::Itself, keys, shape.of).map(Merged::Taken);
+    }
     let deleted =
         value.as_map().and_then(|map| map.get(DIRECTIVE)).is_some_and(|word| text(word) == "delete");
     if deleted {
@@ -161,10 +174,20 @@ fn merge(dest: Node, patch: Patch<'_>, shape: Shape) -> Result<Merged> {
         }
         _ => Ok(match patch {
             // A value that a patch only repeats stays what it was, with its place.
-            Patch::With(patch) if *patch != dest => Merged::Taken(patch.clone()),
+            Patch::With(patch) if *patch != dest => Merged::Taken(in_style_of(&dest, patch)),
             Patch::With(_) | Patch::Absent | Patch::Itself => Merged::Kept(dest),
         }),
     }
+}
+
+/// A scalar takes the quotes of the one it replaces, and is text then
+/// (kyaml yaml/fns.go: FieldSetter).
+fn in_style_of(dest: &Node, patch: &Node) -> Node {
+    let plain = matches!(patch.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    if plain && is_quoted(dest) {
+        return Node::new(Value::String(text(patch).into_owned()), patch.place.clone());
+    }
+    patch.clone()
 }
 
 /// Obeys the directive of a mapping or list and merges what it holds.
@@ -173,19 +196,25 @@ fn merge_container(
     patch: Patch<'_>,
     merge_content: impl Fn(Node, Patch<'_>) -> Result<Node>,
 ) -> Result<Merged> {
-    let holder = match patch {
-        Patch::Absent => return merge_content(dest, Patch::Absent).map(Merged::Kept),
-        Patch::Itself => &dest,
-        Patch::With(patch) => patch,
-    };
-    match (directive(holder)?, patch) {
-        (Directive::Delete, _) => Ok(Merged::Cleared),
-        (Directive::Replace, Patch::With(patch)) => {
-            merge_content(without_directive(patch.clone()), Patch::Itself).map(Merged::Taken)
+    match patch {
+        Patch::Absent => merge_content(dest, Patch::Absent).map(Merged::Kept),
+        Patch::Itself => {
+            let mut dest = dest;
+            match take_directive(&mut dest)? {
+                Directive::Delete => Ok(Merged::Cleared),
+                Directive::Merge | Directive::Replace => merge_content(dest, Patch::Itself).map(Merged::Kept),
+            }
         }
-        (Directive::Merge, Patch::With(patch)) => merge_content(dest, Patch::With(patch)).map(Merged::Kept),
-        (Directive::Merge | Directive::Replace, _) => {
-            merge_content(without_directive(dest), Patch::Itself).map(Merged::Kept)
+        Patch::With(patch) if !has_directive(patch) => {
+            merge_content(dest, Patch::With(patch)).map(Merged::Kept)
+        }
+        Patch::With(patch) => {
+            let mut patch = patch.clone();
+            match take_directive(&mut patch)? {
+                Directive::Delete => Ok(Merged::Cleared),
+                Directive::Replace => merge_content(patch, Patch::Itself).map(Merged::Taken),
+                Directive::Merge => merge_content(dest, Patch::With(&patch)).map(Merged::Kept),
+            }
         }
     }
 }
@@ -197,6 +226,8 @@ fn merge_mapping(mut dest: Node, patch: Patch<'_>, shape: Shape) -> Result<Node>
         Patch::With(patch) => patch.as_map(),
         Patch::Absent | Patch::Itself => None,
     };
+    let added: Vec<(&String, &Node)> =
+        patch_map.into_iter().flatten().filter(|(key, _)| !old.contains_key(*key)).collect();
     for (key, value) in old {
         let patch = match (patch, patch_map.and_then(|map| map.get(&key))) {
             (Patch::Itself, _) => Patch::Itself,
@@ -208,12 +239,10 @@ fn merge_mapping(mut dest: Node, patch: Patch<'_>, shape: Shape) -> Result<Node>
             new.insert(key, node);
         }
     }
-    for (key, patch) in patch_map.into_iter().flatten() {
-        if key != DIRECTIVE && !new.contains_key(key) {
-            let merged = merge_field(None, Patch::With(patch), shape.field(key))?;
-            if let Merged::Kept(node) | Merged::Taken(node) = merged {
-                new.insert(key.clone(), node);
-            }
+    for (key, patch) in added {
+        let merged = merge_field(None, Patch::With(patch), shape.field(key))?;
+        if let Merged::Kept(node) | Merged::Taken(node) = merged {
+            new.insert(key.clone(), node);
         }
     }
     dest.value = Value::Map(new);
@@ -245,12 +274,8 @@ fn merge_list(
     of: &'static Type,
 ) -> Result<Node> {
     let Value::Seq(mut dest) = std::mem::replace(&mut node.value, Value::Null) else { return Ok(node) };
-    let patch_node;
-    let patch_items: Option<&[Node]> = match patch {
-        Patch::With(patch) => {
-            patch_node = without_directive(patch.clone());
-            patch_node.as_seq()
-        }
+    let patch_items = match patch {
+        Patch::With(patch) => patch.as_seq(),
         Patch::Absent | Patch::Itself => None,
     };
     let keys: &[&str] = if keys.is_empty() { &[""] } else { keys };
@@ -276,6 +301,9 @@ fn merge_list(
         };
         element = element.filter(|element| !is_empty(element));
         let Some(mut element) = element else {
+            if let (Some(index), Patch::Itself) = (index, patch) {
+                take_directive(&mut dest[index])?;
+            }
             set_element(&mut dest, None, &keys, &values);
             continue;
         };

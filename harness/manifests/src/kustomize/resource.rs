@@ -255,11 +255,29 @@ pub(crate) fn text(node: &Node) -> Cow<'_, str> {
     match &node.value {
         Value::String(text) => Cow::Borrowed(text),
         Value::Seq(_) | Value::Map(_) => Cow::Borrowed(""),
-        Value::Null => Cow::Borrowed(written(node).unwrap_or("")),
+        Value::Null => Cow::Borrowed(written(node).unwrap_or(if in_quotes(node) { "null" } else { "" })),
         Value::Bool(value) => written(node).map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed),
         Value::Int(value) => written(node).map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed),
         Value::Float(value) => written(node).map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed),
     }
+}
+
+/// Whether a text is written in quotes or as a block, as far as can be told: a text that would be
+/// read as something else must be.
+pub(crate) fn is_quoted(node: &Node) -> bool {
+    let Value::String(text) = &node.value else { return false };
+    let reads_as_text = || match yaml::parse_one("", text.as_bytes()) {
+        Ok(plain) => plain.as_str() == Some(text),
+        Err(_) => false,
+    };
+    in_quotes(node) || (text.len() < 40 && !reads_as_text())
+}
+
+/// Whether the place is that of a text which holds the node, such as a patch in quotes.
+fn in_quotes(node: &Node) -> bool {
+    let start = (node.place.column as usize).saturating_sub(1);
+    let first = node.place.line_text().and_then(|line| line.chars().nth(start));
+    matches!(first, Some('"' | '\'' | '|' | '>'))
 }
 
 /// The plain scalar as it stands in the file, if the place leads to one.
