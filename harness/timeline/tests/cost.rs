@@ -88,6 +88,17 @@ fn blind_is_the_canary_time_that_no_measurement_looked_back_on() {
 }
 
 #[test]
+fn time_that_two_versions_of_a_canary_share_is_counted_once() {
+    let timeline = update()
+        .requests(10_000, 50_000, Role::Canary, "3.2", 100.0, 0.0)
+        .requests(30_000, 70_000, Role::Canary, "3.3", 100.0, 0.0)
+        .settled(99_000);
+    let blind = Summary::of(&timeline).blind.remove(0);
+    assert_eq!((blind.served.time.as_secs(), blind.served.requests), (60, 200.0));
+    assert_eq!(blind.unseen, Some(blind.served));
+}
+
+#[test]
 fn a_report_has_the_promised_shape() {
     let missing = NotSimulated {
         what: "spec.strategy.canary.trafficRouting.istio".into(),

@@ -682,3 +682,53 @@ fn an_operation_and_the_messages_of_an_application_are_compared() {
     check(&becomes("operation: Error"), &timeline, Failed, "it is operation Failed");
     check(&becomes("message: other"), &timeline, Failed, "SyncError: no such kind");
 }
+
+#[test]
+fn a_bound_compares_as_it_is_written() {
+    let timeline = traffic().settled(99_000);
+    let cases = [
+        ("< 51", false),
+        ("< 52", true),
+        ("<= 51", true),
+        ("<= 50", false),
+        ("'> 51'", false),
+        ("'> 50'", true),
+        ("'>= 51'", true),
+        ("'>= 52'", false),
+        ("== 51", true),
+        ("== 50", false),
+    ];
+    for (bound, holds) in cases {
+        let verdict = if holds { Passed } else { Failed };
+        check(&format!("requests: {{ slow: {bound} }}"), &timeline, verdict, "51 slow, wanted");
+    }
+}
+
+#[test]
+fn the_evidence_of_requests_is_what_contributed_most() {
+    let many = (0..20_u32).fold(Recorder::new(), |recorder, second| {
+        let (since, slow) = (u64::from(second) * 1_000, f64::from(second));
+        recorder.requests(since, since + 1_000, Role::Stable, OLD, 100.0, slow)
+    });
+    let judged = check("requests: { slow: < 1% }", &many.settled(99_000), Failed, "9.5% slow");
+    assert_eq!(judged.evidence, [13, 14, 15, 16, 17, 18, 19, 20], "the last eight, in their order");
+}
+
+#[test]
+fn an_id_is_looked_for_before_a_kind() {
+    let performed = |index, id: Option<&str>, action: &str| {
+        let (id, action) = (id.map(str::to_owned), action.to_owned());
+        Event::ActionPerformed(timeline::ActionPerformed { index, action, id, text: String::new() })
+    };
+    let timeline = Recorder::new()
+        .at(10_000, Source::Rehearse, performed(0, None, "merge"))
+        .at(20_000, Source::Rehearse, performed(1, Some("second"), "merge"))
+        .rollout(30_000, failed_update())
+        .settled(99_000);
+    let events = "[{ at: 10s, merge: { title: A, write: { a.txt: b } } }, \
+                   { at: 20s, id: second, merge: { title: B, write: { a.txt: c } } }]";
+    for (anchor, message) in [("second", "10s after second"), ("merge", "20s after merge")] {
+        let judged = judged(events, &format!("{ABORTED}, of: {anchor}"), &timeline);
+        assert!(judged.message.contains(message), "{}", judged.message);
+    }
+}
