@@ -34,6 +34,7 @@ pub use application::{Application, ApplicationSet};
 pub use core::{ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 pub use coverage::{NotModelled, UnknownField};
 pub use field::FieldError;
+pub use glob::{glob, path_glob};
 pub use key::{ApiVersion, Metadata, ObjectKey, api_version, is_namespaced, object_key};
 pub use monitoring::{ExternalSecret, PrometheusRule, ServiceMonitor};
 pub use pod::{Container, Pod, PodSpec, PodTemplate};

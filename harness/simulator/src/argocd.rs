@@ -21,6 +21,7 @@ mod discovery;
 mod health;
 mod notify;
 mod operation;
+mod paths;
 mod project;
 mod queue;
 mod refresh;

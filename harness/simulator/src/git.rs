@@ -131,7 +131,7 @@ impl GitHost {
     }
 }
 
-fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
+pub(crate) fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
     let empty = Tree::default();
     let before = before.unwrap_or(&empty);
     let mut paths: Vec<String> = before

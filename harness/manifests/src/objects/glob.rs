@@ -4,12 +4,12 @@
 use regex::Regex;
 
 /// A glob of `gobwas/glob`: `*` stops at separators, `**` does not, `{a,b}` chooses.
-pub(crate) fn glob(pattern: &str, text: &str, separators: &[char]) -> bool {
+pub fn glob(pattern: &str, text: &str, separators: &[char]) -> bool {
     is_match(pattern, text, separators, true)
 }
 
 /// A glob of Go's `path/filepath`: `*` stops at `/`, braces mean themselves.
-pub(crate) fn path_glob(pattern: &str, text: &str) -> bool {
+pub fn path_glob(pattern: &str, text: &str) -> bool {
     is_match(pattern, text, &['/'], false)
 }
 

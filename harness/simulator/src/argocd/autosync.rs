@@ -55,6 +55,8 @@ pub(super) struct Situation<'s> {
     pub(super) source: &'s ApplicationSource,
     pub(super) sync: SyncStatus,
     pub(super) revision: &'s str,
+    /// Whether the commit may change anything for the Application.
+    pub(super) may_have_changed: bool,
     pub(super) resources: &'s [ResourceStatus],
     pub(super) now: Time,
 }
@@ -112,14 +114,16 @@ fn selected(resource: &ResourceStatus) -> SelectedResource {
     SelectedResource { group: key.group.clone(), kind: key.kind.clone(), name: key.name.clone() }
 }
 
-/// The latest operation and its commit, if it was for the commit and source at hand
-/// (`alreadyAttemptedSync`). One that ended without a result counts as such.
+/// The latest operation and its commit, if it was for the commit and source at hand, or the commit
+/// changes nothing for the Application (`alreadyAttemptedSync`). One that ended without a result
+/// counts as such.
 fn already_attempted<'s>(situation: &'s Situation<'_>) -> Option<(&'s OperationState, &'s str)> {
     let state = situation.status.operation_state.as_ref()?;
     match &state.sync_result {
         None => state.is_complete().then_some((state, "")),
         Some(result) => {
-            let same = result.revision == situation.revision && result.source == *situation.source;
+            let same_commit = result.revision == situation.revision || !situation.may_have_changed;
+            let same = same_commit && result.source == *situation.source;
             same.then_some((state, result.revision.as_str()))
         }
     }
@@ -201,7 +205,7 @@ mod tests {
         static SOURCE: ApplicationSource =
             ApplicationSource { repo_url: String::new(), target_revision: String::new(), path: String::new() };
         let now = Time::from_secs(100);
-        Situation { spec, status, source: &SOURCE, sync: SyncStatus::OutOfSync, revision: "c1", resources, now }
+        Situation { spec, status, source: &SOURCE, sync: SyncStatus::OutOfSync, revision: "c1", may_have_changed: true, resources, now }
     }
 
     const PRUNE_AND_HEAL: &str = "{automated: {prune: true, selfHeal: true}}";
@@ -238,10 +242,10 @@ mod tests {
     fn a_commit_that_failed_is_not_tried_again_even_with_self_heal() {
         let (spec, status) = (spec(PRUNE_AND_HEAL), after(OperationPhase::Failed, 0));
         let resources = [resource("a", SyncStatus::OutOfSync, false)];
-        assert_eq!(
-            decide(&situation(&spec, &status, &resources)),
-            Decision::Refused("Failed last sync attempt to [c1]: because".to_owned())
-        );
+        let refused = Decision::Refused("Failed last sync attempt to [c1]: because".to_owned());
+        assert_eq!(decide(&situation(&spec, &status, &resources)), refused);
+        let elsewhere = Situation { revision: "c2", may_have_changed: false, ..situation(&spec, &status, &resources) };
+        assert_eq!(decide(&elsewhere), refused, "a commit that changes nothing here is the same attempt");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Comparison {
     pub(super) conditions: Vec<Condition>,
     /// All desired objects, hooks included.
     pub(super) targets: Arc<Vec<Target>>,
+    /// Whether the commit may change anything for the Application.
+    pub(super) may_have_changed: bool,
 }
 
 /// A managed object: desired, live, or both.
@@ -109,12 +111,13 @@ fn compare_loaded(
 ) -> Comparison {
     let spec = &app.spec.spec;
     let mut conditions = Vec::new();
-    let (revision, targets, is_loaded) = match loaded {
-        Ok(loaded) => (loaded.commit.to_string(), loaded.targets, true),
+    let is_loaded = loaded.is_ok();
+    let (revision, targets, may_have_changed) = match loaded {
+        Ok(loaded) => (loaded.commit.to_string(), loaded.targets, loaded.may_have_changed),
         Err(error) => {
             let message = format!("Failed to load target state: {error}");
             conditions.push(Condition::new(ConditionType::ComparisonError, message));
-            (request.revision.clone(), Arc::default(), false)
+            (request.revision.clone(), Arc::default(), true)
         }
     };
     let wanted = deduplicated(&targets, &mut conditions);
@@ -141,6 +144,7 @@ fn compare_loaded(
         resources,
         conditions,
         targets,
+        may_have_changed,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether an object differs from its desired state (gitops-engine pkg/diff/diff.go: ThreeWayDiff).
 
-use manifests::objects::ObjectKey;
+use manifests::objects::{ObjectKey, glob};
 use manifests::objects::application::IgnoreDifference;
 use yaml::{Node, Value};
 
@@ -136,7 +136,7 @@ fn normalised(node: &Node, ignored: &[&str]) -> Node {
 
 /// The fields of an object that `ignoreDifferences` names.
 pub(super) fn ignored_fields<'a>(rules: &'a [IgnoreDifference], key: &ObjectKey) -> Vec<&'a str> {
-    let fits = |pattern: &str, text: &str| pattern == "*" || pattern == text;
+    let fits = |pattern: &str, text: &str| pattern == text || pattern == "*" || (is_pattern(pattern) && glob(pattern, text, &[]));
     let any_or = |wanted: &str, text: &str| wanted.is_empty() || wanted == text;
     let rules = rules.iter().filter(|rule| {
         fits(&rule.group, &key.group)
@@ -145,6 +145,10 @@ pub(super) fn ignored_fields<'a>(rules: &'a [IgnoreDifference], key: &ObjectKey)
             && any_or(&rule.namespace, key.namespace.as_deref().unwrap_or_default())
     });
     rules.flat_map(|rule| rule.json_pointers.iter().map(String::as_str)).collect()
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '\\'])
 }
 
 /// The target with the live values of the ignored fields: what `RespectIgnoreDifferences=true` applies
@@ -339,6 +343,7 @@ mod tests {
         let table = [
             (rule("argoproj.io", "Rollout", ""), true),
             (rule("*", "*", "m"), true),
+            (rule("argo*.io", "{Rollout,Deployment}", ""), true),
             (rule("argoproj.io", "Rollout", "other"), false),
             (rule("", "Rollout", ""), false),
         ];

@@ -14,9 +14,6 @@ use crate::api::{Body, Change, ChangeKind, ObjectId};
 /// The finalizers with which an Application takes its resources along.
 const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 
-/// The annotation that limits which commits concern an Application.
-const GENERATE_PATHS: &str = "argocd.argoproj.io/manifest-generate-paths";
-
 /// How managed objects looked when they were seen last: a change that shows in none of these is
 /// dropped (`skipResourceUpdate`; the status itself does not count).
 #[derive(Debug, Default)]
@@ -69,19 +66,10 @@ fn report_not_simulated(world: &mut World<'_>, id: ObjectId) {
     }
     let Body::Application(spec, _) = &world.api.get(id).body else { return };
     let spec = spec.clone();
-    if spec.metadata.annotation(GENERATE_PATHS).is_some() {
-        let what = format!("annotation {GENERATE_PATHS} of Application {name}");
-        world.not_simulated(what, place.clone(), "every commit counts as one that may change its manifests");
-    }
     let rules = &spec.spec.ignore_differences;
     if rules.iter().any(|rule| !rule.managed_fields_managers.is_empty()) {
         let what = format!("spec.ignoreDifferences[].managedFieldsManagers of Application {name}");
-        world.not_simulated(what, place.clone(), "fields have no managers: these differences count");
-    }
-    let is_pattern = |text: &str| text != "*" && text.contains(['*', '?', '[', '{']);
-    if rules.iter().any(|rule| is_pattern(&rule.group) || is_pattern(&rule.kind)) {
-        let what = format!("patterns in spec.ignoreDifferences of Application {name}");
-        world.not_simulated(what, place, "only whole names and `*` are matched");
+        world.not_simulated(what, place, "fields have no managers: these differences count");
     }
 }
 

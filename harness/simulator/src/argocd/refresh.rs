@@ -14,7 +14,7 @@ use super::queue::{self, Level};
 use super::settings;
 use super::source::{self, Request};
 use super::status::{ApplicationStatus, Condition, ConditionType, Operation};
-use super::project;
+use super::{paths, project};
 use crate::World;
 use crate::api::ObjectId;
 
@@ -72,6 +72,7 @@ fn sync_if_needed(world: &mut World<'_>, app: &App, comparison: &Comparison) -> 
         source: &source,
         sync: comparison.sync,
         revision: &comparison.revision,
+        may_have_changed: comparison.may_have_changed,
         resources: &resources,
         now: world.now(),
     });
@@ -157,12 +158,21 @@ pub(super) fn annotate(world: &mut World<'_>, id: ObjectId, hard: bool) {
     world.api.update_metadata(id, |object| object.annotations.insert(REFRESH.to_owned(), value.to_owned()));
 }
 
-/// A push refreshes every Application that follows the branch (argo-cd util/webhook: HandleEvent).
+/// A push refreshes every Application that follows the branch and that it concerns; for the others
+/// the manifests stay what they are (argo-cd util/webhook: HandleEvent).
 pub(super) fn on_push(world: &mut World<'_>) {
+    let Some(head) = world.git.head() else { return };
+    let (new, old, files) = (head.id.clone(), head.parent.clone(), head.files.clone());
     let apps: Vec<ObjectId> = world.api.of_kind("argoproj.io", "Application").map(|app| app.id).collect();
     for id in apps {
-        if source::is_branch(&App::of(world, id).source().target_revision) {
+        let app = App::of(world, id);
+        if !source::is_branch(&app.source().target_revision) {
+            continue;
+        }
+        if paths::concern(&paths::of(world, &app), &files) {
             annotate(world, id, false);
+        } else if let Some(old) = &old {
+            source::take_over(world, &app, old, &new);
         }
     }
 }

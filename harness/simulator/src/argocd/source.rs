@@ -13,7 +13,7 @@ use yaml::{Node, Problem};
 use super::app::App;
 use super::settings::Settings;
 use super::target::Target;
-use super::{discovery, project};
+use super::{discovery, paths, project};
 use crate::World;
 use crate::git::CommitId;
 
@@ -41,6 +41,17 @@ struct Key {
     path: String,
 }
 
+impl Key {
+    fn of(app: &App, commit: &CommitId, path: &str) -> Self {
+        Self {
+            app: app.name().to_owned(),
+            namespace: app.destination_namespace().to_owned(),
+            commit: commit.clone(),
+            path: path.to_owned(),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Cached {
     Manifests(Arc<Vec<Target>>),
@@ -65,6 +76,8 @@ pub(super) struct Request {
 pub(super) struct Loaded {
     pub(super) commit: CommitId,
     pub(super) targets: Arc<Vec<Target>>,
+    /// Whether the commit may change anything for the Application (`revisionsMayHaveChanges`).
+    pub(super) may_have_changed: bool,
 }
 
 /// Loads the desired state of an Application (`GetRepoObjs`).
@@ -76,8 +89,38 @@ pub(super) fn load(world: &mut World<'_>, app: &App, settings: Settings, request
     let failed = |error: String| format!("failed to generate manifest for source 1 of 1: {}", as_rpc_error(&error));
     let commit = resolve(world, &request.revision, request.fresh, settings).map_err(failed)?;
     world.argocd.queues.of(app.id).looked_at = Some(commit.clone());
+    let may_have_changed = may_have_changed(world, app, &commit, settings)?;
     let targets = manifests(world, app, &commit, &request.source.path, request.hard).map_err(failed)?;
-    Ok(Loaded { commit, targets })
+    Ok(Loaded { commit, targets, may_have_changed })
+}
+
+/// Whether a commit may change anything for an Application since it was compared last. If not, the
+/// manifests of then are taken for those of the commit (`UpdateRevisionForPaths`).
+fn may_have_changed(world: &mut World<'_>, app: &App, commit: &CommitId, settings: Settings) -> Result<bool, String> {
+    let paths = paths::of(world, app);
+    let compared = app.status.revision.clone();
+    if paths.is_empty() || compared.is_empty() {
+        return Ok(true);
+    }
+    let compared = resolve(world, &compared, false, settings).map_err(|error| {
+        format!(
+            "failed to compare revisions for source 1 of 1: rpc error: code = Internal desc = unable to resolve git revision {compared}: {error}"
+        )
+    })?;
+    let changed = compared != *commit && paths::concern_between(world, &paths, &compared, commit);
+    if compared != *commit && !changed {
+        take_over(world, app, &compared, commit);
+    }
+    Ok(changed)
+}
+
+/// Takes the cached manifests of one commit for those of another (`SetNewRevisionManifests`).
+pub(super) fn take_over(world: &mut World<'_>, app: &App, old: &CommitId, new: &CommitId) {
+    let path = app.source().path;
+    let manifests = &mut world.argocd.repository.manifests;
+    if let Some(cached) = manifests.get(&Key::of(app, old, &path)).cloned() {
+        manifests.insert(Key::of(app, new, &path), cached);
+    }
 }
 
 fn refuse_what_is_not_rendered(world: &mut World<'_>, app: &App) {
@@ -148,12 +191,7 @@ fn read_refs(world: &mut World<'_>, fresh: bool, settings: Settings) -> Result<C
 /// The manifests of a path of a commit (argo-cd reposerver/repository/repository.go: GenerateManifest,
 /// getManifestCacheEntry).
 fn manifests(world: &mut World<'_>, app: &App, commit: &CommitId, path: &str, hard: bool) -> Result<Arc<Vec<Target>>, String> {
-    let key = Key {
-        app: app.name().to_owned(),
-        namespace: app.destination_namespace().to_owned(),
-        commit: commit.clone(),
-        path: path.to_owned(),
-    };
+    let key = Key::of(app, commit, path);
     let now = world.now();
     let cached = world.argocd.repository.manifests.get(&key).cloned();
     let previous = match cached.filter(|_| !hard) {

@@ -265,8 +265,8 @@ impl Sync<'_> {
         }
     }
 
-    /// Does the tasks of one wave: prunes first, then what is to be applied, kind after kind; a kind
-    /// of which something failed is the last one. Tells whether all went well.
+    /// Does the tasks of one wave: prunes first, then what is to be applied, also after a failure.
+    /// Tells whether all went well.
     fn run(&mut self, world: &mut World<'_>, tasks: &mut [SyncTask]) -> bool {
         for task in tasks.iter_mut().filter(|task| task.is_prune()) {
             self.prune(world, task);

@@ -203,6 +203,26 @@ fn a_webhook_brings_a_push_at_once() {
 }
 
 #[test]
+fn a_commit_elsewhere_does_not_concern_an_application_with_paths() {
+    let app = APP.replace("name: llama3, ", "name: llama3, annotations: {argocd.argoproj.io/manifest-generate-paths: .}, ");
+    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &app);
+    bench.run_until(1);
+    let first = bench.status().revision.clone();
+    let reconciled = bench.status().reconciled_at;
+    let push = |bench: &mut Bench, files: &[(&str, &str)]| {
+        bench.push(files);
+        super::on_push(&mut bench.world);
+        bench.after_task();
+        let now = bench.world.now().as_millis() / 1000;
+        bench.run_until(now + 1);
+    };
+    push(&mut bench, &[("app/config.yaml", CONFIG), ("readme.md", "hello")]);
+    assert_eq!((&bench.status().revision, bench.status().reconciled_at), (&first, reconciled));
+    push(&mut bench, &[("app/config.yaml", CONFIG_2), ("readme.md", "hello")]);
+    assert_eq!(bench.data("config").as_deref(), Some("2"));
+}
+
+#[test]
 fn gaps_between_polls_lie_between_two_and_five_minutes() {
     let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], APP);
     let mut times = Vec::new();
