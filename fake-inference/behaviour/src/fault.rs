@@ -1,54 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use units::{Duration, Ratio, Time};
+use units::{Duration, Ratio};
 
 use crate::profile::Levels;
-use crate::{Invalid, Latency};
-
-/// While a ramp climbs, its value stays the same for this long, then takes the next step; so a ramp of
-/// two minutes is 120 pieces of constant behaviour. A ramp shorter than this is one step at its end.
-pub const RAMP_STEP: Duration = Duration::from_secs(1);
-
-/// A moment in a pod's life, as a profile sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The time since the pod's container started.
-    pub age: Duration,
-    /// The time since the run started.
-    pub now: Time,
-    /// The pod's number among the pods of its model version, from 0, in the order of their creation.
-    /// A restarted container keeps it.
-    pub pod: u64,
-}
-
-impl Moment {
-    /// The moment `span` later in the same pod's life.
-    pub(crate) fn later(self, span: Duration) -> Self {
-        Self { age: self.age + span, now: self.now + span, ..self }
-    }
-}
-
-/// Which clock a fault's `from` and `until` are read on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Clock {
-    /// Since the pod's container started; a restart begins it anew.
-    #[default]
-    Pod,
-    /// Since the run started, the same for every pod.
-    Run,
-}
-
-/// A fault that comes and goes while it lasts: open for `for` at the start of each `every`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    /// The period, counted from the fault's `from`.
-    pub every: Duration,
-    /// How long the fault acts at the start of each period; above 0s and below `every`.
-    #[serde(rename = "for")]
-    pub open: Duration,
-}
+use crate::{Clock, Invalid, Latency, Moment, Schedule, Timing, Window};
 
 /// A change of behaviour over time: what it overrides, for which pods, from when until when.
 ///
@@ -64,12 +19,7 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenFault", into = "WrittenFault")]
 pub struct Fault {
-    clock: Clock,
-    from: Duration,
-    until: Duration,
-    window: Option<Window>,
-    ramp: Duration,
-    pods: Ratio,
+    schedule: Schedule,
     overrides: Overrides,
 }
 
@@ -136,51 +86,30 @@ impl TryFrom<WrittenFault> for Fault {
         if latency.is_none() && errors.is_none() && wrong.is_none() && truncated.is_none() {
             return Err(Invalid::FaultWithoutEffect);
         }
-        if let Some(until) = until.filter(|until| *until <= from) {
-            return Err(Invalid::EndsBeforeItBegins { from, until });
-        }
-        let until = until.unwrap_or(Duration::MAX);
-        if let Some(Window { every, open }) = window.filter(|w| w.open == Duration::ZERO || w.open >= w.every)
-        {
-            return Err(Invalid::BadWindow { every, open });
-        }
-        let lasts = until.saturating_sub(from).min(window.map_or(Duration::MAX, |window| window.open));
-        if ramp > lasts {
-            return Err(Invalid::RampTooLong { ramp, lasts });
-        }
-        if pods == Some(Ratio::ZERO) {
-            return Err(Invalid::NoPods);
-        }
+        let schedule = Schedule::try_from(Timing { clock, from, until, window, ramp, pods })?;
         let overrides = Overrides { latency, errors, wrong, truncated };
-        Ok(Self { clock, from, until, window, ramp, pods: pods.unwrap_or(Ratio::ONE), overrides })
+        Ok(Self { schedule, overrides })
     }
 }
 
 impl From<Fault> for WrittenFault {
     fn from(fault: Fault) -> Self {
-        let Fault { clock, from, until, window, ramp, pods, overrides } = fault;
-        let Overrides { latency, errors, wrong, truncated } = overrides;
-        let until = (until < Duration::MAX).then_some(until);
-        let pods = (pods < Ratio::ONE).then_some(pods);
+        let Timing { clock, from, until, window, ramp, pods } = fault.schedule.into();
+        let Overrides { latency, errors, wrong, truncated } = fault.overrides;
         Self { clock, from, until, window, ramp, pods, latency, errors, wrong, truncated }
     }
 }
 
 impl Fault {
-    /// Whether this pod is among those that the fault hits. Of the first `n` pods, `n · share` rounded
-    /// up are: spread evenly, beginning with the first.
+    /// Whether this pod is among those that the fault hits; see [`Schedule::hits`].
     pub fn hits(&self, pod: u64) -> bool {
-        // In millionths, so that binary fractions of a percentage do not add a pod.
-        let share = (self.pods.as_f64() * 1e6).round() as u128;
-        let hit_of_first = |pods: u128| (pods * share).div_ceil(1_000_000);
-        hit_of_first(u128::from(pod) + 1) > hit_of_first(u128::from(pod))
+        self.schedule.hits(pod)
     }
 
     /// Moves `levels` to what the fault makes of them at this moment.
     pub(crate) fn apply(&self, moment: Moment, levels: &mut Levels) {
-        let Phase::Acting { since, .. } = self.phase(moment) else { return };
+        let Some(progress) = self.schedule.progress(moment) else { return };
         let Overrides { latency, errors, wrong, truncated } = self.overrides;
-        let progress = self.progress(since);
         let toward = |level: &mut f64, target: Option<f64>| {
             if let Some(target) = target {
                 *level = if progress < 1.0 { *level * (1.0 - progress) + target * progress } else { target };
@@ -195,71 +124,14 @@ impl Fault {
 
     /// How long after this moment the fault next changes anything; `None` for never.
     pub(crate) fn next_change(&self, moment: Moment) -> Option<Duration> {
-        match self.phase(moment) {
-            Phase::Over => None,
-            Phase::Waiting { left } => Some(left),
-            Phase::Acting { since, left } => {
-                let to_top = self.ramp.saturating_sub(since);
-                if to_top == Duration::ZERO {
-                    return left;
-                }
-                let into_step = Duration::from_nanos(since.as_nanos() % RAMP_STEP.as_nanos());
-                let step = RAMP_STEP.saturating_sub(into_step).min(to_top);
-                Some(left.map_or(step, |left| left.min(step)))
-            }
-        }
+        self.schedule.next_change(moment)
     }
-
-    /// How far along its ramp the fault is, 0 to 1, `since` its beginning: in whole steps.
-    fn progress(&self, since: Duration) -> f64 {
-        if since >= self.ramp {
-            return 1.0;
-        }
-        let stepped = since.as_nanos() - since.as_nanos() % RAMP_STEP.as_nanos();
-        stepped as f64 / self.ramp.as_nanos() as f64
-    }
-
-    fn phase(&self, moment: Moment) -> Phase {
-        let clock = match self.clock {
-            Clock::Pod => moment.age,
-            Clock::Run => moment.now.since(Time::ZERO),
-        };
-        if clock >= self.until || !self.hits(moment.pod) {
-            return Phase::Over;
-        }
-        if clock < self.from {
-            return Phase::Waiting { left: self.from.saturating_sub(clock) };
-        }
-        let since = clock.saturating_sub(self.from);
-        let end = (self.until < Duration::MAX).then(|| self.until.saturating_sub(clock));
-        let Some(Window { every, open }) = self.window else {
-            return Phase::Acting { since, left: end };
-        };
-        let into_period = Duration::from_nanos(since.as_nanos() % every.as_nanos());
-        if into_period < open {
-            let closes = open.saturating_sub(into_period);
-            return Phase::Acting {
-                since: into_period,
-                left: Some(end.map_or(closes, |end| end.min(closes))),
-            };
-        }
-        let left = every.saturating_sub(into_period);
-        if end.is_some_and(|end| end <= left) { Phase::Over } else { Phase::Waiting { left } }
-    }
-}
-
-/// Where a fault stands at a moment.
-enum Phase {
-    /// It will act, in this long.
-    Waiting { left: Duration },
-    /// It acts, since its beginning or the last opening of its window, for this long (`None`: for ever).
-    Acting { since: Duration, left: Option<Duration> },
-    /// It will not act again on this pod.
-    Over,
 }
 
 #[cfg(test)]
 mod tests {
+    use units::Time;
+
     use super::*;
 
     fn fault(yaml: &str) -> Fault {

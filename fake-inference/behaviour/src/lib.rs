@@ -33,11 +33,13 @@ mod latency;
 mod profile;
 mod random;
 mod sample;
+mod schedule;
 
 pub use buckets::Buckets;
 pub use error::Invalid;
-pub use fault::{Clock, Fault, Moment, RAMP_STEP, Window};
+pub use fault::Fault;
 pub use latency::{Latency, Lognormal};
 pub use profile::{Effective, Piece, Profile, Ready};
 pub use random::{Arrivals, Draws, stream};
 pub use sample::{Batch, Sampler};
+pub use schedule::{Clock, Moment, RAMP_STEP, Schedule, Timing, Window};
