@@ -52,17 +52,31 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
 }
 
 fn current_set(world: &World<'_>, id: ObjectId, spec: &Spec) -> Option<ObjectId> {
-    let hash = &spec.spec.template.hash;
-    world.api.owned(id).find(|set| as_replica_set(set).is_some_and(|set| set.hash == *hash)).map(|set| set.id)
+    let hash = template_hash(spec);
+    world.api.owned(id).find(|set| as_replica_set(set).is_some_and(|set| set.hash == hash)).map(|set| set.id)
+}
+
+/// The template's hash as Deployments spell it. They hash templates otherwise than Rollouts do, so that
+/// the replica sets of a Deployment and of a Rollout of its name never have one name.
+fn template_hash(spec: &Spec) -> String {
+    const DIGITS: &str = "bcdf456789";
+    let next = |digit: char| DIGITS.find(digit).and_then(|at| DIGITS.chars().cycle().nth(at + 1)).unwrap_or(digit);
+    spec.spec.template.hash.chars().map(next).collect()
+}
+
+/// The hash of a Deployment's template. Kubernetes hashes its own structure and Argo Rollouts another, so
+/// that a Rollout and a Deployment of one name and one template have sets of different names.
+fn set_hash(spec: &Spec) -> String {
+    spec.spec.template.hash.chars().rev().collect()
 }
 
 fn create_set(world: &mut World<'_>, id: ObjectId, spec: &Spec) -> ObjectId {
     let object = world.api.get(id);
     let template = &spec.spec.template;
-    let name = format!("{}-{}", object.key.name, template.hash);
+    let hash = template_hash(spec);
+    let name = format!("{}-{hash}", object.key.name);
     let key = ObjectKey::new("apps", "ReplicaSet", object.key.namespace.as_deref(), &name);
-    let set =
-        ReplicaSet::new(Arc::new(template.clone()), template.hash.clone(), HASH_LABEL, spec.spec.min_ready());
+    let set = ReplicaSet::new(Arc::new(template.clone()), hash, HASH_LABEL, spec.spec.min_ready());
     let now = world.now();
     let set = world.api.create(key, Some(id), Body::ReplicaSet(set), now);
     let revision = world.api.update_status(id, |object| match &mut object.body {
