@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use manifests::objects::analysis::AnalysisTemplate;
-use manifests::objects::{self, ObjectKey, References, Rollout, Service, StepKind};
+use manifests::objects::{self, ObjectKey, PodTemplate, References, Rollout, Service, StepKind};
 use timeline::Source;
 use units::Duration;
 
@@ -47,8 +47,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         return None;
     }
     let sets = sets(world, id);
-    let hash = &rollout.spec.template.hash;
-    let Some(new) = sets.iter().position(|set| *set.hash == **hash) else {
+    let hash = pod_hash(&rollout.spec.template);
+    let Some(new) = sets.iter().position(|set| *set.hash == *hash) else {
         create_set(world, id, &rollout, &state, &namespace, &sets);
         return None;
     };
@@ -76,6 +76,16 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         pass.pauses.remove_abort();
     }
     Some(pass)
+}
+
+/// The hash of a template as a Rollout names it (`utils/hash/hash.go: ComputePodTemplateHash`). It is
+/// not the one that a Deployment gives to the same template, so that a Rollout and the Deployment that it
+/// refers to can have the same name.
+fn pod_hash(template: &PodTemplate) -> String {
+    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let text = format!("rollouts/{}", template.hash);
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    hash.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
 }
 
 /// The ReplicaSets of a Rollout, oldest first.
@@ -130,7 +140,7 @@ fn create_set(
         false => canary.stable_metadata.as_ref(),
     });
     let revision = sets.iter().map(|set| set.revision).max().unwrap_or(0) + 1;
-    let hash = rollout.spec.template.hash.clone();
+    let hash = pod_hash(&rollout.spec.template);
     let template = Arc::new(rollout.spec.template.clone());
     let mut set = ReplicaSet::new(template, hash.clone(), HASH_LABEL, rollout.spec.min_ready());
     set.noted.revision = revision;
