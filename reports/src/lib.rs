@@ -1,7 +1,7 @@
 //! Sinks: a timeline and what the judge made of it become text or bytes for people and programs.
 //!
 //! Each sink is a module and a pure function: [`terminal()`] tells one run, [`seeds()`] many seeds of one
-//! scenario, [`totals()`] the runs of one call, [`json()`] is `report.json`. A sink renders what any
+//! scenario, [`totals()`] the scenarios of one call, [`json()`] is `report.json`. A sink renders what any
 //! engine wrote; it knows none of them.
 
 mod cost;
@@ -19,4 +19,4 @@ pub use json::json;
 pub use page::{Detail, Options, Style};
 pub use seeds::seeds;
 pub use terminal::{Run, terminal};
-pub use totals::totals;
+pub use totals::{Total, totals};

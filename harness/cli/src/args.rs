@@ -58,7 +58,7 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     /// Run every scenario with this many seeds and report how the outcomes are distributed. A scenario
     /// whose expectations speak of a share of seeds is run with 200 unless this says otherwise.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: Option<u64>,
     /// How many runs at a time; as many as there are processors if left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -1,11 +1,11 @@
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use yaml::Problem;
 
-/// The exit code of a defect in rehearse.
-pub(crate) const DEFECT: u8 = 70;
+use crate::args::Colour;
+use crate::output;
 
 /// Why a command gave no verdict; decides the exit code.
 #[derive(Debug)]
@@ -16,8 +16,6 @@ pub(crate) enum Failure {
     Environment(String),
     /// rehearse is wrong.
     Defect(String),
-    /// The reader of standard output went away.
-    BrokenPipe,
 }
 
 impl Failure {
@@ -30,31 +28,41 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
         match self {
-            Self::Input(_) => ExitCode::from(2),
-            Self::Environment(_) => ExitCode::from(4),
-            Self::Defect(_) => ExitCode::from(DEFECT),
-            Self::BrokenPipe => ExitCode::SUCCESS,
+            Self::Input(_) => 2,
+            Self::Environment(_) => 4,
+            Self::Defect(_) => 70,
         }
     }
 
-    /// Tells the user on standard error. A standard error that is closed has no one to tell.
+    /// Tells the user on standard error. Where that is closed there is no one to tell.
     pub(crate) fn print(&self) {
-        let mut out = std::io::stderr().lock();
-        let _ = match self {
-            Self::Input(problems) => {
-                problems.iter().try_for_each(|problem| writeln!(out, "{} {problem}", error_word()))
-            }
-            Self::Environment(message) => writeln!(out, "{} {message}", error_word()),
-            Self::Defect(message) => {
-                let _ = writeln!(out, "{} {message}", error_word());
-                drop(out);
-                print_defect();
-                Ok(())
-            }
-            Self::BrokenPipe => Ok(()),
-        };
+        let coloured = output::is_coloured(Colour::Auto, io::stderr().is_terminal());
+        let word = if coloured { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+        let text: String =
+            self.messages().iter().map(|message| format!("{word} {}\n", tame(message))).collect();
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
+
+    fn messages(&self) -> Vec<String> {
+        match self {
+            Self::Input(problems) => problems.iter().map(Problem::to_string).collect(),
+            Self::Environment(message) => vec![message.clone()],
+            Self::Defect(message) => vec![format!(
+                "{message}\n  help: this is a defect in rehearse, not in your scenario; please report it with the \
+                 scenario file"
+            )],
+        }
+    }
+}
+
+/// Nothing that a file says commands the terminal.
+fn tame(message: &str) -> String {
+    message.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 impl From<Problem> for Failure {
@@ -69,14 +77,28 @@ impl From<Vec<Problem>> for Failure {
     }
 }
 
-fn error_word() -> &'static str {
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if coloured { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Says that what happened is nobody's fault but ours.
-pub(crate) fn print_defect() {
-    let advice =
-        "this is a defect in rehearse, not in your scenario; please report it with the scenario file";
-    let _ = writeln!(std::io::stderr().lock(), "{} {advice}", error_word());
+    #[test]
+    fn each_kind_of_failure_has_its_exit_code() {
+        assert_eq!(Failure::input("x").code(), 2);
+        assert_eq!(Failure::Environment("x".into()).code(), 4);
+        assert_eq!(Failure::defect("x").code(), 70);
+    }
+
+    #[test]
+    fn a_defect_says_that_it_is_nobody_elses() {
+        let messages = Failure::defect("a queue is empty").messages();
+        assert!(
+            messages[0].starts_with("a queue is empty\n  help: this is a defect in rehearse"),
+            "{messages:?}"
+        );
+    }
+
+    #[test]
+    fn a_message_cannot_command_the_terminal() {
+        assert_eq!(tame("a\u{1b}[2Jb\n\tc"), "a\u{fffd}[2Jb\n\u{fffd}c");
+    }
 }

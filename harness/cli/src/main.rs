@@ -4,16 +4,20 @@
 //! crates. What a command prints on standard output is its result; progress and complaints go to
 //! standard error.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 mod args;
+mod batch;
 mod failure;
+mod files;
 mod judge;
 mod kustomize;
 mod output;
 mod progress;
+mod report_folder;
 mod repository;
 mod run;
 mod scenarios;
@@ -22,21 +26,20 @@ use args::{Arguments, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    exit_70_on_panic();
     let arguments = Arguments::parse();
-    match dispatch(arguments) {
-        Ok(code) => code,
-        Err(failure) => {
-            failure.print();
-            failure.exit_code()
-        }
-    }
+    // Rust tells of the panic itself; what is added is whose fault it is, and the exit code.
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&arguments)))
+        .unwrap_or_else(|_| Err(Failure::Defect("rehearse stopped unexpectedly".to_owned())));
+    outcome.unwrap_or_else(|failure| {
+        failure.print();
+        failure.exit_code()
+    })
 }
 
-fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
-    match arguments.command {
-        Command::Run(run) => run::run(&run),
-        Command::Judge(judge) => judge::judge(&judge),
+fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Judge(arguments) => judge::judge(arguments),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;
             output::print(&format!("{schema}\n"))?;
@@ -44,20 +47,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            let mut command = <Arguments as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "rehearse", &mut script);
+            clap_complete::generate(*shell, &mut Arguments::command(), "rehearse", &mut script);
             output::print(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// A defect shows as exit code 70 and asks for a report, instead of Rust's 101.
-fn exit_70_on_panic() {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        failure::print_defect();
-        std::process::exit(i32::from(failure::DEFECT));
-    }));
 }

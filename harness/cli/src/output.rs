@@ -1,26 +1,40 @@
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use reports::{Detail, Style};
 
 use crate::args::Colour;
 use crate::failure::Failure;
 
-/// Writes to standard output; a reader that went away ends the program quietly.
+/// What text is wrapped at.
+const WIDTH: usize = 100;
+
+/// Writes to standard output. A reader that goes away, as `head` does, has read what it wanted: the
+/// verdict still decides the exit code.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::BrokenPipe),
-        Err(error) => Err(Failure::Environment(format!("standard output cannot be written: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Environment(format!("standard output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Whether standard output is to be coloured.
-pub(crate) fn is_coloured(wanted: Colour) -> bool {
+/// How reports are rendered for standard output.
+pub(crate) fn options(colour: Colour, verbose: bool) -> reports::Options {
+    let coloured = is_coloured(colour, io::stdout().is_terminal());
+    reports::Options {
+        style: if coloured { Style::Coloured } else { Style::Plain },
+        detail: if verbose { Detail::Everything } else { Detail::Story },
+        width: WIDTH,
+    }
+}
+
+/// Whether a stream is to be coloured; see <https://no-color.org> for the variable.
+pub(crate) fn is_coloured(wanted: Colour, is_terminal: bool) -> bool {
     match wanted {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => {
-            std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
+        Colour::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }

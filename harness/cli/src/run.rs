@@ -1,23 +1,21 @@
 //! `rehearse run`: scenarios in, verdicts out.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::btree_map::Entry;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use manifests::tree::Tree;
-use reports::{Detail, Style};
 use scenario::Scenario;
 use simulator::{Input, Render};
-use timeline::{Judgement, Report, RunResult, SeedRun, Seeds, Summary, Timeline, Verdict};
+use timeline::{Report, RunResult, SeedRun, Seeds, Summary, Verdict};
 use units::Duration;
 
 use crate::args::{Arrivals, Engine, Format, Run};
 use crate::failure::Failure;
-use crate::{kustomize, output, progress, repository, scenarios};
+use crate::report_folder::{Names, ReportFolder};
+use crate::{batch, kustomize, output, repository, scenarios};
 
 /// The longest virtual time of a run that never settles.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
@@ -25,24 +23,38 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 /// How many seeds a claim about a share of seeds is put to, unless the caller says.
 const SEEDS_FOR_A_SHARE: u64 = 200;
 
-/// What a report's text is wrapped at.
-pub(crate) const WIDTH: usize = 100;
-
 /// A scenario and one seed.
 struct Job<'a> {
     scenario: &'a Scenario,
     repository: &'a Tree,
     seed: u64,
-    /// Whether the seed tells it from other runs of the scenario.
-    one_of_many: bool,
+    /// How many seeds the scenario is run with.
+    seeds: u64,
+    /// The name of its folder in a report.
+    folder: String,
 }
 
-/// A job that is done.
+/// What all runs have in common.
+struct Setting<'a> {
+    arguments: &'a Run,
+    render: Option<Render>,
+    report: Option<ReportFolder>,
+    /// Whether there is only one run, which is told whatever its verdict.
+    alone: bool,
+}
+
+/// A job that is done. Its timeline is told and written, and let go: it is the largest part of a run.
 struct Done {
-    timeline: Timeline,
-    judgement: Judgement,
-    summary: Summary,
+    run: SeedRun,
     result: RunResult,
+    told: String,
+}
+
+/// The runs of one scenario.
+struct Rehearsed {
+    results: Vec<RunResult>,
+    told: String,
+    verdict: Verdict,
 }
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
@@ -50,15 +62,24 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     let scenarios = scenarios::read_all(&arguments.paths)?;
     let repositories = read_repositories(&scenarios)?;
     let jobs = jobs(arguments, &scenarios, &repositories);
-    let done = run_all(arguments, &jobs)?;
-    if let Some(folder) = &arguments.report {
-        write_reports(folder, &jobs, &done)?;
-    }
-    let verdict = match arguments.format {
-        Format::Json => print_json(&jobs, &done)?,
-        Format::Text => print_text(arguments, &jobs, &done)?,
+    let setting = Setting {
+        arguments,
+        render: kustomize::renderer(arguments.kustomize)?,
+        report: arguments.report.as_deref().map(ReportFolder::create).transpose()?,
+        alone: jobs.len() == 1,
     };
-    Ok(exit_code(verdict))
+    let describe = |job: &Job<'_>| format!("`{}` with seed {}", job.scenario.source.name, job.seed);
+    let done = batch::run(&jobs, threads(arguments), |job| run_one(&setting, job), describe)?;
+    let rehearsed = by_scenario(&jobs, done, &output::options(arguments.color, arguments.verbose));
+    let report = report_of(rehearsed.iter().flat_map(|it| it.results.iter().cloned()).collect());
+    if let Some(folder) = &setting.report {
+        folder.write_summary(&reports::json(&report))?;
+    }
+    match arguments.format {
+        Format::Json => output::print(&reports::json(&report))?,
+        Format::Text => print_text(arguments, &rehearsed)?,
+    }
+    Ok(exit_code(Verdict::of(rehearsed.iter().map(|it| it.verdict))))
 }
 
 /// The exit code that a verdict stands for.
@@ -81,13 +102,18 @@ fn only_sim(engine: Engine) -> Result<(), Failure> {
     )))
 }
 
+fn threads(arguments: &Run) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.jobs.map_or_else(processors, usize::from)
+}
+
 /// The repositories that the scenarios name, each read once.
 fn read_repositories(scenarios: &[Scenario]) -> Result<BTreeMap<PathBuf, Tree>, Failure> {
     let mut repositories = BTreeMap::new();
     for folder in scenarios.iter().map(scenarios::repository) {
-        if !repositories.contains_key(&folder) {
-            let tree = repository::read(&folder)?;
-            repositories.insert(folder, tree);
+        if let Entry::Vacant(entry) = repositories.entry(folder) {
+            let tree = repository::read(entry.key())?;
+            entry.insert(tree);
         }
     }
     Ok(repositories)
@@ -98,174 +124,101 @@ fn jobs<'a>(
     scenarios: &'a [Scenario],
     repositories: &'a BTreeMap<PathBuf, Tree>,
 ) -> Vec<Job<'a>> {
-    let mut jobs = Vec::new();
+    let (mut jobs, mut names) = (Vec::new(), Names::default());
     for scenario in scenarios {
         let speaks_of_shares = scenario.expect.iter().any(|expectation| expectation.in_seeds.is_some());
         let seeds = arguments.seeds.unwrap_or(if speaks_of_shares { SEEDS_FOR_A_SHARE } else { 1 });
         let repository = &repositories[&scenarios::repository(scenario)];
         for seed in (0..seeds).map(|offset| arguments.seed.wrapping_add(offset)) {
-            jobs.push(Job { scenario, repository, seed, one_of_many: seeds > 1 });
+            let folder = names.name(&scenario.name, &scenario.case, (seeds > 1).then_some(seed));
+            jobs.push(Job { scenario, repository, seed, seeds, folder });
         }
     }
     jobs
 }
 
-/// Runs every job on `--jobs` threads; the results are in the order of the jobs whatever thread was
-/// first. The first failure in that order is the one that is told.
-fn run_all(arguments: &Run, jobs: &[Job<'_>]) -> Result<Vec<Done>, Failure> {
-    let renderer = kustomize::renderer(arguments.kustomize)?;
-    let threads = match arguments.jobs {
-        Some(jobs) => usize::from(jobs),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    let (next, bar) = (AtomicUsize::new(0), progress::bar(jobs.len()));
-    let results: Vec<OnceLock<Result<Done, Failure>>> = jobs.iter().map(|_| OnceLock::new()).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(jobs.len()) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(index) else { return };
-                    // Each index is handed out once, so that its place is still empty.
-                    let _ = results[index].set(run_one(arguments, job, renderer));
-                    bar.inc(1);
-                }
-            });
-        }
-    });
-    bar.finish_and_clear();
-    results.into_iter().filter_map(OnceLock::into_inner).collect()
-}
-
-fn run_one(arguments: &Run, job: &Job<'_>, render: Option<Render>) -> Result<Done, Failure> {
+fn run_one(setting: &Setting<'_>, job: &Job<'_>) -> Result<Done, Failure> {
     let begun = Instant::now();
     let options = simulator::Options {
         seed: job.seed,
-        arrivals: match arguments.arrivals {
+        arrivals: match setting.arguments.arrivals {
             Arrivals::Drawn => behaviour::Arrivals::Drawn,
             Arrivals::Expected => behaviour::Arrivals::Expected,
         },
         limit: LONGEST_RUN,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        render,
+        render: setting.render,
     };
-    let input = Input { scenario: job.scenario, repository: job.repository, options: &options };
+    let scenario = job.scenario;
+    let input = Input { scenario, repository: job.repository, options: &options };
     let timeline = simulator::simulate(&input)?.timeline;
-    let judgement = timeline::judge(job.scenario, &timeline);
+    let judgement = timeline::judge(scenario, &timeline);
     let summary = Summary::of(&timeline);
     let wall_seconds = begun.elapsed().as_secs_f64();
-    let result = RunResult::new(job.scenario, &timeline, &judgement, &summary, wall_seconds);
-    Ok(Done { timeline, judgement, summary, result })
+    let result = RunResult::new(scenario, &timeline, &judgement, &summary, wall_seconds);
+    if let Some(folder) = &setting.report {
+        let report = reports::json(&report_of(vec![result.clone()]));
+        folder.write_run(&job.folder, &timeline.to_jsonl(), &report)?;
+    }
+    let told = if is_told(setting, job, result.verdict) {
+        let run = reports::Run { scenario, timeline: &timeline, judgement: &judgement, summary: &summary };
+        reports::terminal(&run, &output::options(setting.arguments.color, setting.arguments.verbose))
+    } else {
+        String::new()
+    };
+    Ok(Done { run: SeedRun { seed: job.seed, judgement, summary }, result, told })
 }
 
-fn report(done: &[Done]) -> Report {
-    let results = done.iter().map(|done| done.result.clone()).collect();
+/// Many seeds are told as their distribution; of several scenarios, those are told that did not pass.
+fn is_told(setting: &Setting<'_>, job: &Job<'_>, verdict: Verdict) -> bool {
+    let is_wanted = setting.alone || setting.arguments.verbose || verdict != Verdict::Passed;
+    setting.arguments.format == Format::Text && job.seeds == 1 && is_wanted
+}
+
+fn report_of(results: Vec<RunResult>) -> Report {
     Report { rehearse: env!("CARGO_PKG_VERSION").to_owned(), results }
 }
 
-fn print_json(jobs: &[Job<'_>], done: &[Done]) -> Result<Verdict, Failure> {
-    output::print(&reports::json(&report(done)))?;
-    Ok(Verdict::of(by_scenario(jobs, done).map(|(jobs, done)| verdict_of(jobs, done))))
+fn by_scenario(jobs: &[Job<'_>], done: Vec<Done>, options: &reports::Options) -> Vec<Rehearsed> {
+    let mut done = done.into_iter();
+    let scenarios = jobs.chunk_by(|a, b| std::ptr::eq(a.scenario, b.scenario));
+    scenarios.map(|jobs| rehearsed(jobs, done.by_ref().take(jobs.len()), options)).collect()
 }
 
-/// One run is told whole. Of several, those are told that did not pass, and how many did.
-fn print_text(arguments: &Run, jobs: &[Job<'_>], done: &[Done]) -> Result<Verdict, Failure> {
-    let options = reports::Options {
-        style: if output::is_coloured(arguments.color) { Style::Coloured } else { Style::Plain },
-        detail: if arguments.verbose { Detail::Everything } else { Detail::Story },
-        width: WIDTH,
+fn rehearsed(jobs: &[Job<'_>], done: impl Iterator<Item = Done>, options: &reports::Options) -> Rehearsed {
+    let (mut runs, mut results, mut told) = (Vec::new(), Vec::new(), String::new());
+    for done in done {
+        runs.push(done.run);
+        results.push(done.result);
+        told += &done.told;
+    }
+    let verdict = if let [result] = results.as_slice() {
+        result.verdict
+    } else {
+        let seeds = Seeds::of(&runs);
+        told += &reports::seeds(&jobs[0].scenario.name, &seeds, options);
+        seeds.verdict
     };
-    let groups: Vec<_> = by_scenario(jobs, done).collect();
-    for (jobs, done) in &groups {
-        if let ([job], [it]) = (*jobs, *done) {
-            if groups.len() == 1 || arguments.verbose || it.result.verdict != Verdict::Passed {
-                output::print(&reports::terminal(&told(job, it), &options))?;
-            }
-        } else {
-            output::print(&reports::seeds(&jobs[0].scenario.name, &seeds(jobs, done), &options))?;
-        }
+    Rehearsed { results, told, verdict }
+}
+
+/// The stories that are told, and of several scenarios a line for each.
+fn print_text(arguments: &Run, rehearsed: &[Rehearsed]) -> Result<(), Failure> {
+    let stories = rehearsed.iter().map(|it| it.told.as_str()).filter(|told| !told.is_empty());
+    let mut parts: Vec<String> = stories.map(str::to_owned).collect();
+    if rehearsed.len() > 1 {
+        let totals: Vec<reports::Total> = rehearsed.iter().map(total).collect();
+        parts.push(reports::totals(&totals, &output::options(arguments.color, arguments.verbose)));
     }
-    let verdicts: Vec<Verdict> = groups.iter().map(|(jobs, done)| verdict_of(jobs, done)).collect();
-    if groups.len() > 1 {
-        let results: Vec<RunResult> = groups
-            .iter()
-            .zip(&verdicts)
-            .map(|((_, done), verdict)| RunResult { verdict: *verdict, ..done[0].result.clone() })
-            .collect();
-        output::print(&reports::totals(&results, &options))?;
-    }
-    Ok(Verdict::of(verdicts))
+    output::print(&parts.join("\n"))
 }
 
-fn told<'a>(job: &'a Job<'_>, done: &'a Done) -> reports::Run<'a> {
-    reports::Run {
-        scenario: job.scenario,
-        timeline: &done.timeline,
-        judgement: &done.judgement,
-        summary: &done.summary,
-    }
-}
-
-/// The jobs of each scenario with what became of them.
-fn by_scenario<'a, 'j>(
-    jobs: &'a [Job<'j>],
-    done: &'a [Done],
-) -> impl Iterator<Item = (&'a [Job<'j>], &'a [Done])> {
-    let mut start = 0;
-    jobs.chunk_by(|a, b| std::ptr::eq(a.scenario, b.scenario)).map(move |jobs| {
-        let range = start..start + jobs.len();
-        start += jobs.len();
-        (jobs, &done[range])
-    })
-}
-
-fn verdict_of(jobs: &[Job<'_>], done: &[Done]) -> Verdict {
-    match done {
-        [one] => one.result.verdict,
-        _ => seeds(jobs, done).verdict,
-    }
-}
-
-fn seeds(jobs: &[Job<'_>], done: &[Done]) -> Seeds {
-    let runs: Vec<SeedRun> = jobs
-        .iter()
-        .zip(done)
-        .map(|(job, done)| SeedRun {
-            seed: job.seed,
-            judgement: done.judgement.clone(),
-            summary: done.summary.clone(),
-        })
-        .collect();
-    Seeds::of(&runs)
-}
-
-/// `DIR/<engine>/<scenario>[-<seed>]/{timeline.jsonl,report.json}` for every run, and `DIR/report.json`
-/// for all of them.
-fn write_reports(folder: &Path, jobs: &[Job<'_>], done: &[Done]) -> Result<(), Failure> {
-    let failed = |path: &Path, error: std::io::Error| {
-        Failure::Environment(format!("the report `{}` cannot be written: {error}", path.display()))
+fn total(rehearsed: &Rehearsed) -> reports::Total {
+    let first = &rehearsed.results[0];
+    let case = if first.case.is_empty() { String::new() } else { format!(" [{}]", first.case) };
+    let (reason, length) = match rehearsed.results.as_slice() {
+        [result] => (result.reason.clone(), Some(Duration::from_secs_f64(result.virtual_seconds))),
+        many => (format!("over {} seeds", many.len()), None),
     };
-    let write = |path: PathBuf, text: String| fs::write(&path, text).map_err(|error| failed(&path, error));
-    for (job, it) in jobs.iter().zip(done) {
-        let mut name = file_name(&job.scenario.name);
-        if !job.scenario.case.is_empty() {
-            name += &format!("-{}", file_name(&job.scenario.case));
-        }
-        if job.one_of_many {
-            name += &format!("-{}", job.seed);
-        }
-        let run_folder = folder.join("sim").join(name);
-        fs::create_dir_all(&run_folder).map_err(|error| failed(&run_folder, error))?;
-        write(run_folder.join("timeline.jsonl"), it.timeline.to_jsonl())?;
-        write(run_folder.join("report.json"), reports::json(&report(std::slice::from_ref(it))))?;
-    }
-    fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    write(folder.join("report.json"), reports::json(&report(done)))
-}
-
-/// A scenario's name as a name of a folder: nothing in it leads elsewhere.
-fn file_name(name: &str) -> String {
-    let kept = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '=' | '.') { c } else { '-' };
-    let name: String = name.chars().map(kept).collect();
-    name.trim_start_matches('.').to_owned()
+    reports::Total { name: format!("{}{case}", first.scenario), verdict: rehearsed.verdict, reason, length }
 }

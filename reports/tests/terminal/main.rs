@@ -1,8 +1,9 @@
 //! What a person reads on the terminal.
 
 use proptest::prelude::*;
-use reports::{Detail, Options, Run, Style, json, seeds, terminal, totals};
-use timeline::{Event, Report, RunResult, SeedRun, Seeds, Summary, Timeline, judge};
+use reports::{Detail, Options, Run, Style, Total, json, seeds, terminal, totals};
+use timeline::{Event, Report, RunResult, SeedRun, Seeds, Summary, Timeline, Verdict, judge};
+use units::Duration;
 
 mod bad_model;
 
@@ -60,10 +61,20 @@ fn many_seeds_read_as_a_distribution() {
 }
 
 #[test]
-fn the_runs_of_a_call_are_counted() {
-    let failed = result(&bad_model::the_timeline());
-    let passed = RunResult { verdict: timeline::Verdict::Passed, ..failed.clone() };
-    insta::assert_snapshot!(totals(&[failed, passed.clone(), passed], &Options::default()));
+fn the_scenarios_of_a_call_are_listed_and_counted() {
+    let total = |name: &str, verdict, reason: &str, minutes: Option<u64>| Total {
+        name: name.into(),
+        verdict,
+        reason: reason.into(),
+        length: minutes.map(|minutes| Duration::from_secs(minutes * 60)),
+    };
+    let scenarios = [
+        total("good-model", Verdict::Passed, "6 expectations passed", Some(24)),
+        total("bad-model [errors=3%]", Verdict::Failed, "1 of 4 expectations failed", Some(18)),
+        total("low-traffic", Verdict::Inconclusive, "over 200 seeds", None),
+        total("idle", Verdict::Passed, "1 expectation passed", Some(5)),
+    ];
+    insta::assert_snapshot!(totals(&scenarios, &Options::default()));
 }
 
 #[test]
