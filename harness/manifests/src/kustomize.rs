@@ -21,6 +21,7 @@ mod loader;
 mod merge;
 mod namereference;
 mod patch;
+mod replacement;
 mod resource;
 mod schema;
 mod selector;

@@ -93,6 +93,22 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("a bad pattern", "resources: [c.yaml]\npatches: [{path: c.yaml, target: {name: '('}}]"),
     ("a bad selector", "resources: [c.yaml]\npatches: [{path: c.yaml, target: {labelSelector: 'a b'}}]"),
+    (
+        "a replacement without source",
+        "resources: [c.yaml]\nreplacements: [{targets: [{select: {kind: ConfigMap}}]}]",
+    ),
+    (
+        "a replacement from nothing",
+        "resources: [c.yaml]\nreplacements: [{source: {kind: Secret}, targets: [{select: {kind: ConfigMap}}]}]",
+    ),
+    (
+        "a replacement from a missing field",
+        "resources: [c.yaml]\nreplacements: [{source: {kind: ConfigMap, fieldPath: data.z}, targets: [{select: {kind: ConfigMap}}]}]",
+    ),
+    (
+        "a replacement of a missing field",
+        "resources: [c.yaml]\nreplacements: [{sourceValue: x, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.z]}]}]",
+    ),
     ("an unknown order", "resources: [c.yaml]\nsortOptions: {order: random}"),
 ];
 
@@ -111,7 +127,8 @@ fn every_error_says_what_and_where() {
 #[test]
 fn what_is_not_implemented_is_refused_by_name() {
     let cases = [
-        "resources: [c.yaml]\nreplacements: [{path: r.yaml}]",
+        "resources: [c.yaml]\nreplacements:\n  - sourceValue: x\n    targets: [{select: {kind: ConfigMap}, fieldPaths: [data.z], options: {create: true}}]",
+        "resources: [c.yaml]\nreplacements:\n  - sourceValue: x\n    targets: [{select: {kind: ConfigMap}, fieldPaths: [data.a.b]}]",
         "resources: [c.yaml]\nvars: [{name: X}]",
         "resources: [c.yaml]\nhelmCharts: [{name: x}]",
         "resources: [c.yaml]\ngenerators: [g.yaml]",

@@ -12,7 +12,7 @@ use super::generate::{self, Kind};
 use super::loader::Loader;
 use super::resource::{Resource, size, text_at};
 use super::transform::{self, Affix, ImageChange};
-use super::{hash, namereference, patch, sort};
+use super::{hash, namereference, patch, replacement, sort};
 use crate::tree::Tree;
 
 /// How many directories one build may enter, counted each time.
@@ -201,6 +201,9 @@ impl Build {
         }
         for entry in content.images.iter().chain(&content.image_tags) {
             ImageChange::new(&entry.value, file.place_of(entry))?.apply(resources, &config.images)?;
+        }
+        for entry in &content.replacements {
+            replacement::apply_entry(resources, entry, file, loader)?;
         }
         Ok(())
     }

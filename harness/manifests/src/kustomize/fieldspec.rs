@@ -124,16 +124,21 @@ fn child<'a>(map: &'a mut Map, key: &str, last: bool, create: Create<'_>) -> Opt
     Some(field)
 }
 
-/// The keys of a path (kyaml utils/pathsplitter.go: PathSplitter).
-pub(crate) fn split(path: &str) -> Vec<String> {
-    let path = path.strip_prefix('/').unwrap_or(path);
+fn split(path: &str) -> Vec<String> {
+    split_at(path, '/')
+}
+
+/// The keys of a path; a backslash before the delimiter makes it part of a key
+/// (kyaml utils/pathsplitter.go: PathSplitter).
+pub(crate) fn split_at(path: &str, delimiter: char) -> Vec<String> {
+    let path = path.strip_prefix(delimiter).unwrap_or(path);
     let mut keys: Vec<String> = Vec::new();
     let mut escaped = false;
-    for part in path.split('/') {
+    for part in path.split(delimiter) {
         match keys.last_mut() {
             Some(last) if escaped => {
                 last.pop();
-                last.push('/');
+                last.push(delimiter);
                 last.push_str(part);
             }
             _ => keys.push(part.to_owned()),

@@ -37,6 +37,7 @@ pub(crate) struct Kustomization {
     pub(crate) images: Vec<Located<Image>>,
     pub(crate) image_tags: Vec<Located<Image>>,
     pub(crate) replicas: Vec<Located<Replica>>,
+    pub(crate) replacements: Vec<Located<ReplacementEntry>>,
     pub(crate) config_map_generator: Vec<Located<Generator>>,
     pub(crate) secret_generator: Vec<Located<Generator>>,
     pub(crate) generator_options: Option<GeneratorOptions>,
@@ -101,6 +102,48 @@ pub(crate) struct Replica {
     pub(crate) count: i64,
 }
 
+/// An entry of `replacements`: one written there, or a file of them.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ReplacementEntry {
+    pub(crate) path: Option<Located<String>>,
+    pub(crate) source: Option<Located<ReplacementSource>>,
+    pub(crate) source_value: Option<Located<String>>,
+    pub(crate) targets: Vec<Located<ReplacementTarget>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ReplacementSource {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) field_path: String,
+    pub(crate) options: ReplacementOptions,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ReplacementTarget {
+    pub(crate) select: Option<Target>,
+    pub(crate) reject: Vec<Target>,
+    pub(crate) field_paths: Vec<String>,
+    pub(crate) options: ReplacementOptions,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReplacementOptions {
+    pub(crate) delimiter: String,
+    pub(crate) index: i64,
+    /// Read and not used, upstream too.
+    #[serde(rename = "encoding")]
+    _encoding: String,
+    pub(crate) create: bool,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Generator {
@@ -141,7 +184,6 @@ pub(crate) struct LegacySortOptions {
 
 /// Keys that kustomize knows and this implementation does not.
 const NOT_IMPLEMENTED: &[&str] = &[
-    "replacements",
     "vars",
     "crds",
     "openapi",
@@ -174,6 +216,7 @@ const IMPLEMENTED: &[&str] = &[
     "images",
     "imageTags",
     "replicas",
+    "replacements",
     "configMapGenerator",
     "secretGenerator",
     "generatorOptions",

@@ -57,9 +57,27 @@ impl Selector {
             && fits(&self.group, &gvk.group)
             && fits(&self.version, &gvk.version)
             && fits(&self.kind, &gvk.kind)
-            && all_met(&self.labels, resource.node.at(&["metadata", "labels"]))
+            && self.matches_labels(resource)
+    }
+
+    /// Whether the labels and annotations fit.
+    pub(crate) fn matches_labels(&self, resource: &Resource) -> bool {
+        all_met(&self.labels, resource.node.at(&["metadata", "labels"]))
             && all_met(&self.annotations, resource.node.at(&["metadata", "annotations"]))
     }
+
+    /// Whether one id fits, its namespace as written (api types/replacement.go: Selects).
+    pub(crate) fn selects(&self, id: &Id<'_>) -> bool {
+        fits(&self.group, &id.gvk.group)
+            && fits(&self.version, &id.gvk.version)
+            && fits(&self.kind, &id.gvk.kind)
+            && fits(&self.name, &id.name)
+            && fits(&self.namespace, &id.namespace)
+    }
+}
+
+fn fits(pattern: &Option<Regex>, text: &str) -> bool {
+    pattern.as_ref().is_none_or(|regex| regex.is_match(text))
 }
 
 /// One condition of a label selector (apimachinery labels/selector.go).
