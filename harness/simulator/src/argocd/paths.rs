@@ -6,7 +6,7 @@ use manifests::tree::normalise;
 
 use super::app::App;
 use crate::World;
-use crate::git::{CommitId, changed_files};
+use crate::git::CommitId;
 
 const ANNOTATION: &str = "argocd.argoproj.io/manifest-generate-paths";
 
@@ -43,8 +43,9 @@ pub(super) fn concern(paths: &[String], files: &[String]) -> bool {
 /// Whether what changed between two commits concerns an Application (`UpdateRevisionForPaths`).
 pub(super) fn concern_between(world: &World<'_>, paths: &[String], old: &CommitId, new: &CommitId) -> bool {
     let (Some(old), Some(new)) = (world.git.commit(old), world.git.commit(new)) else { return true };
-    let files = changed_files(Some(&old.tree), &new.tree);
-    !files.is_empty() && concern(paths, &files)
+    let all = old.tree.files().chain(new.tree.files()).map(|(path, _)| path);
+    let changed: Vec<String> = all.filter(|path| old.tree.get(path) != new.tree.get(path)).map(str::to_owned).collect();
+    !changed.is_empty() && concern(paths, &changed)
 }
 
 #[cfg(test)]
