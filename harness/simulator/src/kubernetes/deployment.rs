@@ -64,12 +64,6 @@ fn template_hash(spec: &Spec) -> String {
     spec.spec.template.hash.chars().map(next).collect()
 }
 
-/// The hash of a Deployment's template. Kubernetes hashes its own structure and Argo Rollouts another, so
-/// that a Rollout and a Deployment of one name and one template have sets of different names.
-fn set_hash(spec: &Spec) -> String {
-    spec.spec.template.hash.chars().rev().collect()
-}
-
 fn create_set(world: &mut World<'_>, id: ObjectId, spec: &Spec) -> ObjectId {
     let object = world.api.get(id);
     let template = &spec.spec.template;
