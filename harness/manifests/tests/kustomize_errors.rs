@@ -31,6 +31,13 @@ fn repository(kustomization: &str) -> Tree {
         ("k/config.yaml", "nameRefrence: []\n"),
         ("component/kustomization.yaml", "kind: Component\nnamePrefix: x-\n"),
         ("plain/x.yaml", "kind: X\n"),
+        ("secret/kustomization.yaml", "secretGenerator: [{name: s}]\n"),
+        ("one/kustomization.yaml", "resources: [../secret]\nnamePrefix: one-\n"),
+        ("two/kustomization.yaml", "resources: [../secret]\nnamePrefix: two-\n"),
+        (
+            "k/i.yaml",
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\nspec: {tls: [{secretName: s}]}\n",
+        ),
         ("back/kustomization.yaml", "resources: [../k]\n"),
     ])
 }
@@ -109,6 +116,7 @@ const REFUSED: &[(&str, &str)] = &[
         "a replacement of a missing field",
         "resources: [c.yaml]\nreplacements: [{sourceValue: x, targets: [{select: {kind: ConfigMap}, fieldPaths: [data.z]}]}]",
     ),
+    ("a reference to one of two objects", "resources: [../two, ../one, i.yaml]\nnamePrefix: p-"),
     ("an unknown order", "resources: [c.yaml]\nsortOptions: {order: random}"),
 ];
 

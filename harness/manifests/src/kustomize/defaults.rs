@@ -233,6 +233,8 @@ fn secret_referrers() -> Vec<FieldSpec> {
     ]);
     let any = |kind, path: &'static str| spec("", "", kind, path, false);
     specs.extend([
+        // Twice upstream too: the second pass may follow another object that once had the new name.
+        any("Ingress", "spec/tls/secretName"),
         any("Ingress", "spec/tls/secretName"),
         any("Ingress", r"metadata/annotations/ingress.kubernetes.io\/auth-secret"),
         any("Ingress", r"metadata/annotations/nginx.ingress.kubernetes.io\/auth-secret"),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use yaml::{Node, Place, Problem, Value};
 
 use super::config::NameReference;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::fieldspec::{Create, visit_path};
-use super::resource::{Gvk, Id, PreviousId, Resource, text, text_at};
+use super::resource::{Gvk, Id, PreviousId, Resource, set_text, text, text_at};
 
 /// Writes the present names of renamed objects into the fields that refer to them
 /// (api internal/accumulator/namereferencetransformer.go, filters/nameref/nameref.go).
@@ -28,12 +28,25 @@ pub(crate) fn fix(resources: &mut [Resource], references: &[NameReference]) -> R
                     let role = referrer.role.as_ref().filter(|_| spec.path.ends_with("roleRef/name"));
                     let search =
                         Search { renamed: &renamed, referrer: &referrer, target: &reference.gvk, role };
-                    visit_path(resource, &spec.path, Create::Never, &mut |node| search.set(node))?;
+                    let outcome =
+                        visit_path(resource, &spec.path, Create::Never, &mut |node| search.set(node));
+                    outcome.map_err(|error| updating(&spec.path, resource, error))?;
                 }
             }
         }
     }
     Ok(())
+}
+
+fn updating(path: &str, referrer: &Resource, error: Error) -> Error {
+    match error {
+        Error::Invalid(problem) => {
+            let id = referrer.id();
+            let message = format!("updating name reference in '{path}' field of '{id}': {}", problem.message);
+            Problem { message, ..problem }.into()
+        }
+        other @ Error::NotImplemented { .. } => other,
+    }
 }
 
 /// An object that some reference may mean.
@@ -132,7 +145,8 @@ impl Referrer {
         if id.gvk.kind == "RoleBinding" {
             let subjects = resource.node.get("subjects").and_then(Node::as_seq).unwrap_or(&[]);
             let accounts = subjects.iter().filter(|subject| text_at(subject, &["kind"]) == "ServiceAccount");
-            subject_namespaces.extend(accounts.map(|account| text_at(account, &["namespace"]).into_owned()));
+            let namespaces = accounts.filter_map(|account| account.get("namespace"));
+            subject_namespaces.extend(namespaces.map(|namespace| text(namespace).into_owned()));
         }
         let role = resource
             .node
@@ -239,7 +253,7 @@ impl Search<'_> {
             map.insert("name".to_owned(), Node::new(Value::String(new_name), name_place.clone()));
         }
         if !new_namespace.is_empty() {
-            super::resource::set_text(map, "namespace", &new_namespace, &name_place);
+            set_text(map, "namespace", &new_namespace, &name_place);
         }
         Ok(())
     }
