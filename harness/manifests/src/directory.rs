@@ -10,30 +10,37 @@ use crate::tree::Tree;
 pub enum SourceType {
     /// A kustomization file is there.
     Kustomize,
-    /// A `Chart.yaml` is there.
+    /// A file whose name ends with `Chart.yaml` is there.
     Helm,
     /// Neither: the manifests of the directory are applied as they stand.
     Directory,
 }
 
-/// What Argo CD would take the path for; Helm wins over Kustomize.
+/// What Argo CD would take the path for. Where a directory holds both, the name that sorts last
+/// decides: `kustomization.yaml` after `Chart.yaml`.
 pub fn source_type(tree: &Tree, dir: &str) -> SourceType {
-    let has = |name: &str| tree.get(&format!("./{dir}/{name}")).is_some();
-    if has("Chart.yaml") {
-        SourceType::Helm
-    } else if kustomize::FILE_NAMES.iter().any(|name| has(name)) {
-        SourceType::Kustomize
-    } else {
-        SourceType::Directory
-    }
+    let of_file = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if name.ends_with("Chart.yaml") {
+            Some(SourceType::Helm)
+        } else {
+            kustomize::FILE_NAMES.contains(&name).then_some(SourceType::Kustomize)
+        }
+    };
+    tree.files_in(dir).filter_map(|(path, _)| of_file(path)).last().unwrap_or(SourceType::Directory)
 }
 
+/// A file with this text anywhere in it is not read
+/// (argo-cd reposerver/repository/repository.go: skipFileRenderingMarker).
+const SKIPPED: &[u8] = b"+argocd:skip-file-rendering";
+
 /// Reads every `*.yaml`, `*.yml` and `*.json` file of a directory, without its subdirectories, in
-/// the order of their names; lists are taken apart
+/// the order of their names, save those marked to be skipped; lists are taken apart
 /// (argo-cd reposerver/repository/repository.go: findManifests, without `directory.recurse`).
 ///
 /// # Errors
-/// Every file that cannot be read and every document that is no object.
+/// Every file that cannot be read, every document that is no object, and Jsonnet, which is not
+/// evaluated.
 pub fn load(tree: &Tree, dir: &str) -> Result<Rendered, Vec<Problem>> {
     if !tree.is_dir(dir) {
         return Err(vec![Problem::new(format!("{dir}: app path does not exist"))]);
@@ -41,7 +48,14 @@ pub fn load(tree: &Tree, dir: &str) -> Result<Rendered, Vec<Problem>> {
     let mut rendered = Rendered::default();
     let mut problems = Vec::new();
     for (path, content) in tree.files_in(dir) {
-        if ![".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension)) {
+        let readable = [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension));
+        if content.windows(SKIPPED.len()).any(|window| window == SKIPPED) {
+            continue;
+        }
+        if path.ends_with(".jsonnet") {
+            problems.push(Problem::new(format!("{path}: Jsonnet is not evaluated")));
+        }
+        if !readable {
             continue;
         }
         let outcome = yaml::parse(path, content).and_then(|documents| {
@@ -89,11 +103,14 @@ mod tests {
             ("h/Chart.yaml", ""),
             ("d/x.yaml", ""),
             ("Kustomization", ""),
+            ("both/Chart.yaml", ""),
+            ("both/kustomization.yaml", ""),
         ]);
         assert_eq!(source_type(&tree, "k"), SourceType::Kustomize);
         assert_eq!(source_type(&tree, "./h/"), SourceType::Helm);
         assert_eq!(source_type(&tree, "d"), SourceType::Directory);
         assert_eq!(source_type(&tree, ""), SourceType::Kustomize);
+        assert_eq!(source_type(&tree, "both"), SourceType::Kustomize);
     }
 
     #[test]
@@ -103,6 +120,7 @@ mod tests {
             ("d/a.json", "{\"kind\": \"A\"}"),
             ("d/list.yml", "kind: List\nitems: [{kind: D}]\n"),
             ("d/readme.md", "kind: no"),
+            ("d/values.yaml", "# +argocd:skip-file-rendering\nreplicas: 1\n"),
             ("d/deep/x.yaml", "kind: X\n"),
         ]);
         let kinds = |rendered: Rendered| {
@@ -118,9 +136,14 @@ mod tests {
 
     #[test]
     fn every_bad_file_of_a_directory_is_told() {
-        let tree = tree(&[("a.yaml", "x: ["), ("b.yaml", "name: no kind"), ("c.yaml", "kind: C")]);
+        let tree = tree(&[
+            ("a.yaml", "x: ["),
+            ("b.yaml", "name: no kind"),
+            ("c.yaml", "kind: C"),
+            ("d.jsonnet", "{}"),
+        ]);
         let problems = load(&tree, "").unwrap_err();
-        assert_eq!(problems.len(), 2);
+        assert_eq!(problems.len(), 3);
         assert!(problems[1].to_string().contains("b.yaml:1:1"), "{}", problems[1]);
     }
 }
