@@ -12,82 +12,20 @@ fn value_of(storage: &Storage, query: &str, at_ms: i64) -> Vec<f64> {
     }
 }
 
+/// PromQL's own pieces, a `·` for each space within one.
+const PIECES: &str = r#"
+    ( ) { } [ ] , : = != =~ !~ - + * / % ^ == > <= @ # é \ $
+    sum rate by without on ignoring group_left bool offset and or unless atan2 smoothed fill
+    topk quantile count_values label_replace histogram_quantile ln start() end()
+    a b_total le "x" '(.*' `y` "\xff" {{args.x}}
+    5m 1h30m 99999999999y 0.9 1e300 0x7fffffffffffffff NaN Inf -Inf
+    sum(rate(a[5m])) a[5m:1m] a·@·1e300 a·offset·-1e18 vector(1)
+"#;
+
 /// Texts made of PromQL's own pieces reach deeper into the parser than random ones.
 fn promql_like() -> impl Strategy<Value = String> {
-    let pieces = vec![
-        "(",
-        ")",
-        "{",
-        "}",
-        "[",
-        "]",
-        "sum",
-        "rate",
-        "by",
-        "without",
-        "on",
-        "ignoring",
-        "group_left",
-        "bool",
-        "offset",
-        "@",
-        "start()",
-        "end()",
-        "a",
-        "b_total",
-        "le",
-        "=",
-        "!=",
-        "=~",
-        "!~",
-        "\"x\"",
-        "'(.*'",
-        "`y`",
-        "5m",
-        "1h30m",
-        "99999999999y",
-        "1e300",
-        "0x7fffffffffffffff",
-        "NaN",
-        "Inf",
-        "-Inf",
-        "-",
-        "+",
-        "*",
-        "/",
-        "%",
-        "^",
-        "==",
-        ">",
-        "<=",
-        "and",
-        "or",
-        "unless",
-        "atan2",
-        ",",
-        ":",
-        "topk",
-        "quantile",
-        "count_values",
-        "label_replace",
-        "histogram_quantile",
-        "0.9",
-        "#",
-        "\n",
-        "é",
-        "\"\\xff\"",
-        "smoothed",
-        "fill",
-        "ln",
-        "sum(rate(a[5m]))",
-        "a[5m:1m]",
-        "a @ 1e300",
-        "a offset -1e18",
-        "vector(1)",
-        "{{args.x}}",
-        "\\",
-        "$",
-    ];
+    let pieces = PIECES.split_whitespace().map(|piece| piece.replace('·', " "));
+    let pieces: Vec<String> = pieces.chain(["\n".to_owned()]).collect();
     proptest::collection::vec(proptest::sample::select(pieces), 0..24).prop_map(|words| words.join(" "))
 }
 

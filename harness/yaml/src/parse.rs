@@ -9,6 +9,10 @@ use crate::{Map, Node, Place, Problem, Source, Value};
 
 /// The largest file that is read.
 pub const MAX_BYTES: usize = 4 << 20;
+/// The deepest nesting that is read.
+const MAX_DEPTH: usize = 64;
+/// The most values that are read from a file, those of an alias counted wherever it stands.
+const MAX_VALUES: usize = 250_000;
 
 /// Reads every document of a file; empty documents are left out.
 ///
@@ -66,8 +70,8 @@ fn read(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Problem> {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: 64,
-            max_nodes: 250_000,
+            max_depth: MAX_DEPTH,
+            max_nodes: MAX_VALUES,
         },
         legacy_octal_numbers: true,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
@@ -77,6 +81,11 @@ fn options() -> serde_saphyr::Options {
 
 fn problem(error: &serde_saphyr::Error, source: &Arc<Source>) -> Problem {
     let place = error.location().map(|location| place_of(&location, source));
+    let place = Some(place.unwrap_or_else(|| Place::whole(source)));
+    Problem { message: message(error), place, help: None }
+}
+
+fn message(error: &serde_saphyr::Error) -> String {
     let message = error.without_snippet().to_string();
     // The parser appends the place to its message; ours is shown beside the line.
     let message = message.split(" at line ").next().unwrap_or(&message);
@@ -85,8 +94,18 @@ fn problem(error: &serde_saphyr::Error, source: &Arc<Source>) -> Problem {
         Some(at) => message[..at].rsplit_once([',', ';', '(']).map_or(message, |(said, _)| said),
         None => message,
     };
-    let message = message.trim().to_owned();
-    Problem { message, place: Some(place.unwrap_or_else(|| Place::whole(source))), help: None }
+    match message.trim() {
+        // The scanner has a limit of its own, which it reaches first where there are only brackets.
+        it if it == "recursion limit exceeded" || it.starts_with("budget breached: Depth") => {
+            format!("the YAML nests deeper than {MAX_DEPTH} levels")
+        }
+        it if it.starts_with("budget breached: Nodes") => {
+            format!(
+                "the YAML has more than {MAX_VALUES} values, those of aliases counted wherever they stand"
+            )
+        }
+        it => it.to_owned(),
+    }
 }
 
 fn place_of(location: &serde_saphyr::Location, source: &Arc<Source>) -> Place {
@@ -231,7 +250,13 @@ mod tests {
         assert!(text(b"a: [1, 2\nb: 3\n").contains("bad.yaml:"), "{}", text(b"a: [1, 2\nb: 3\n"));
         assert!(text(b"ok: 1\nbad: \xff\xfe\n").contains("bad.yaml:2:6"));
         assert!(text(&vec![b'a'; MAX_BYTES + 1]).contains("too large"));
-        assert!(text("[".repeat(1000).as_bytes()).contains("bad.yaml"));
+        for depth in [MAX_DEPTH + 1, 1_000, 100_000] {
+            let brackets = "[".repeat(depth) + &"]".repeat(depth);
+            assert!(
+                text(brackets.as_bytes())
+                    .starts_with("the YAML nests deeper than 64 levels\n  --> bad.yaml:1:")
+            );
+        }
     }
 
     #[test]
@@ -241,7 +266,8 @@ mod tests {
             let refs = vec![format!("*a{}", level - 1); 9].join(", ");
             bomb.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
         }
-        assert!(parse("bomb.yaml", bomb.as_bytes()).is_err());
+        let problem = parse("bomb.yaml", bomb.as_bytes()).unwrap_err();
+        assert!(problem.message.starts_with("the YAML has more than 250000 values"), "{problem}");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! `eval` lists the result in order: an element of a vector a line, `scalar`, or `"text"`. `load`
 //! starts a new storage. `range 0 5m 1m` evaluates over a range, with `value@seconds` as points.
-
+#![allow(clippy::disallowed_methods, reason = "the tables are files")]
 #![allow(
     clippy::unwrap_used,
     dead_code,
