@@ -35,8 +35,8 @@ mod tasks;
 mod tests;
 
 pub use status::{
-    ApplicationStatus, ComparedTo, Condition, ConditionType, Deployed, Operation, OperationState, ResourceResult,
-    ResourceStatus, ResultCode, SelectedResource, SyncPhase, SyncResult,
+    ApplicationStatus, ComparedTo, Condition, ConditionType, Deployed, Operation, OperationState,
+    ResourceResult, ResourceStatus, ResultCode, SelectedResource, SyncPhase, SyncResult,
 };
 
 use app::App;

@@ -52,7 +52,12 @@ impl App {
 fn parts(object: &Object) -> (&Arc<objects::Application>, &ApplicationStatus) {
     match &object.body {
         Body::Application(spec, status) => (spec, status),
-        Body::ReplicaSet(_) | Body::Pod(_) | Body::AnalysisRun(_) | Body::Rollout(..) | Body::Deployment(..) | Body::Plain(_) => {
+        Body::ReplicaSet(_)
+        | Body::Pod(_)
+        | Body::AnalysisRun(_)
+        | Body::Rollout(..)
+        | Body::Deployment(..)
+        | Body::Plain(_) => {
             unreachable!("{} is asked for as an Application", object.key)
         }
     }
@@ -75,7 +80,12 @@ pub(super) fn find(world: &World<'_>, name: &str) -> Result<ObjectId, String> {
 
 /// Whether the controller is told to leave an Application alone (`canProcessApp`).
 pub(super) fn is_skipped(world: &World<'_>, id: ObjectId) -> bool {
-    world.api.get(id).annotations.get("argocd.argoproj.io/skip-reconcile").is_some_and(|value| value == "true")
+    world
+        .api
+        .get(id)
+        .annotations
+        .get("argocd.argoproj.io/skip-reconcile")
+        .is_some_and(|value| value == "true")
 }
 
 /// Changes an Application's status; an unchanged one is not written.
@@ -92,6 +102,12 @@ pub(super) fn write(world: &mut World<'_>, id: ObjectId, change: impl FnOnce(&mu
 }
 
 /// Records a Kubernetes Event about an Application.
-pub(super) fn record(world: &mut World<'_>, id: ObjectId, warning: bool, reason: &str, message: impl Into<String>) {
+pub(super) fn record(
+    world: &mut World<'_>,
+    id: ObjectId,
+    warning: bool,
+    reason: &str,
+    message: impl Into<String>,
+) {
     world.record(Source::ArgoCd, id, warning, reason, message);
 }

@@ -1,6 +1,6 @@
 //! Whether a comparison starts a sync by itself (argo-cd controller/appcontroller.go: autoSync).
 
-use manifests::objects::application::{ApplicationSpec, ApplicationSource, Automated, Retry};
+use manifests::objects::application::{ApplicationSource, ApplicationSpec, Automated, Retry};
 use timeline::{OperationPhase, SyncStatus};
 use units::{Duration, Time};
 
@@ -75,7 +75,10 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     let mut operation = ordinary(situation, automated);
     if let Some((state, attempted)) = already_attempted(situation) {
         if state.phase != OperationPhase::Succeeded {
-            return Decision::Refused(format!("Failed last sync attempt to [{attempted}]: {}", state.message));
+            return Decision::Refused(format!(
+                "Failed last sync attempt to [{attempted}]: {}",
+                state.message
+            ));
         }
         if !automated.self_heal {
             return Decision::Nothing;
@@ -88,9 +91,12 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
         operation.self_heal_attempts = attempts + 1;
         operation.resources = resources.iter().filter(differs).map(selected).collect();
     }
-    if automated.prune && !automated.allow_empty && resources.iter().all(|resource| resource.requires_pruning) {
+    if automated.prune && !automated.allow_empty && resources.iter().all(|resource| resource.requires_pruning)
+    {
         let revision = situation.revision;
-        return Decision::Refused(format!("Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources"));
+        return Decision::Refused(format!(
+            "Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources"
+        ));
     }
     Decision::Start(Box::new(operation))
 }
@@ -168,7 +174,11 @@ mod tests {
             (40, Some(Time::from_secs(940)), 60),
         ];
         for (attempts, finished_at, expected) in table {
-            assert_eq!(heal_wait(backoff, attempts, finished_at, now), Duration::from_secs(expected), "{attempts}");
+            assert_eq!(
+                heal_wait(backoff, attempts, finished_at, now),
+                Duration::from_secs(expected),
+                "{attempts}"
+            );
         }
     }
 
@@ -190,22 +200,45 @@ mod tests {
 
     /// The state after an operation for commit `c1` that ended at 100 s.
     fn after(phase: OperationPhase, self_heal_attempts: u32) -> ApplicationStatus {
-        let operation = Operation { self_heal_attempts, ..ordinary(&situation(&spec("{}"), &ApplicationStatus::default(), &[]), Automated::default()) };
+        let operation = Operation {
+            self_heal_attempts,
+            ..ordinary(&situation(&spec("{}"), &ApplicationStatus::default(), &[]), Automated::default())
+        };
         let state = OperationState {
             phase,
             message: "because".to_owned(),
             finished_at: Some(Time::from_secs(100)),
-            sync_result: Some(SyncResult { revision: "c1".to_owned(), source: ApplicationSource::default(), resources: vec![] }),
+            sync_result: Some(SyncResult {
+                revision: "c1".to_owned(),
+                source: ApplicationSource::default(),
+                resources: vec![],
+            }),
             ..OperationState::new(operation, Time::from_secs(99))
         };
         ApplicationStatus { operation_state: Some(state), ..ApplicationStatus::default() }
     }
 
-    fn situation<'s>(spec: &'s ApplicationSpec, status: &'s ApplicationStatus, resources: &'s [ResourceStatus]) -> Situation<'s> {
-        static SOURCE: ApplicationSource =
-            ApplicationSource { repo_url: String::new(), target_revision: String::new(), path: String::new() };
+    fn situation<'s>(
+        spec: &'s ApplicationSpec,
+        status: &'s ApplicationStatus,
+        resources: &'s [ResourceStatus],
+    ) -> Situation<'s> {
+        static SOURCE: ApplicationSource = ApplicationSource {
+            repo_url: String::new(),
+            target_revision: String::new(),
+            path: String::new(),
+        };
         let now = Time::from_secs(100);
-        Situation { spec, status, source: &SOURCE, sync: SyncStatus::OutOfSync, revision: "c1", may_have_changed: true, resources, now }
+        Situation {
+            spec,
+            status,
+            source: &SOURCE,
+            sync: SyncStatus::OutOfSync,
+            revision: "c1",
+            may_have_changed: true,
+            resources,
+            now,
+        }
     }
 
     const PRUNE_AND_HEAL: &str = "{automated: {prune: true, selfHeal: true}}";
@@ -223,7 +256,10 @@ mod tests {
         for sync in [SyncStatus::Synced, SyncStatus::Unknown] {
             assert_eq!(decide(&Situation { sync, ..situation(&spec, &idle, &resources) }), Decision::Nothing);
         }
-        let busy = ApplicationStatus { operation: after(OperationPhase::Running, 0).operation_state.map(|state| state.operation), ..idle };
+        let busy = ApplicationStatus {
+            operation: after(OperationPhase::Running, 0).operation_state.map(|state| state.operation),
+            ..idle
+        };
         assert_eq!(decide(&situation(&spec, &busy, &resources)), Decision::Nothing);
     }
 
@@ -231,10 +267,15 @@ mod tests {
     fn a_new_commit_starts_an_ordinary_sync_with_five_retries_by_default() {
         let (spec, status) = (spec("{automated: {}}"), after(OperationPhase::Failed, 3));
         let resources = [resource("a", SyncStatus::OutOfSync, false)];
-        let Decision::Start(operation) = decide(&Situation { revision: "c2", ..situation(&spec, &status, &resources) }) else {
+        let Decision::Start(operation) =
+            decide(&Situation { revision: "c2", ..situation(&spec, &status, &resources) })
+        else {
             panic!("a sync must start");
         };
-        assert_eq!((operation.revision.as_str(), operation.retry.limit, operation.self_heal_attempts), ("c2", 5, 0));
+        assert_eq!(
+            (operation.revision.as_str(), operation.retry.limit, operation.self_heal_attempts),
+            ("c2", 5, 0)
+        );
         assert!(operation.resources.is_empty() && operation.automated);
     }
 
@@ -244,20 +285,27 @@ mod tests {
         let resources = [resource("a", SyncStatus::OutOfSync, false)];
         let refused = Decision::Refused("Failed last sync attempt to [c1]: because".to_owned());
         assert_eq!(decide(&situation(&spec, &status, &resources)), refused);
-        let elsewhere = Situation { revision: "c2", may_have_changed: false, ..situation(&spec, &status, &resources) };
+        let elsewhere =
+            Situation { revision: "c2", may_have_changed: false, ..situation(&spec, &status, &resources) };
         assert_eq!(decide(&elsewhere), refused, "a commit that changes nothing here is the same attempt");
     }
 
     #[test]
     fn drift_is_healed_partially_and_with_growing_waits() {
         let spec = spec(PRUNE_AND_HEAL);
-        let resources = [resource("a", SyncStatus::OutOfSync, false), resource("b", SyncStatus::Synced, false)];
+        let resources =
+            [resource("a", SyncStatus::OutOfSync, false), resource("b", SyncStatus::Synced, false)];
         let status = after(OperationPhase::Succeeded, 0);
-        let Decision::Start(operation) = decide(&situation(&spec, &status, &resources)) else { panic!("a heal must start") };
+        let Decision::Start(operation) = decide(&situation(&spec, &status, &resources)) else {
+            panic!("a heal must start")
+        };
         assert_eq!(operation.self_heal_attempts, 1);
         assert_eq!(operation.resources.len(), 1);
         let status = after(OperationPhase::Succeeded, 2);
-        assert_eq!(decide(&situation(&spec, &status, &resources)), Decision::HealAfter(Duration::from_secs(6)));
+        assert_eq!(
+            decide(&situation(&spec, &status, &resources)),
+            Decision::HealAfter(Duration::from_secs(6))
+        );
         let later = Situation { now: Time::from_secs(430), ..situation(&spec, &status, &resources) };
         assert!(matches!(decide(&later), Decision::Start(operation) if operation.self_heal_attempts == 1));
     }
@@ -275,7 +323,10 @@ mod tests {
         let status = ApplicationStatus::default();
         assert_eq!(decide(&situation(&spec("{automated: {}}"), &status, &resources)), Decision::Nothing);
         let message = "Skipping sync attempt to [c1]: auto-sync will wipe out all resources".to_owned();
-        assert_eq!(decide(&situation(&spec(PRUNE_AND_HEAL), &status, &resources)), Decision::Refused(message));
+        assert_eq!(
+            decide(&situation(&spec(PRUNE_AND_HEAL), &status, &resources)),
+            Decision::Refused(message)
+        );
         let empty = spec("{automated: {prune: true, allowEmpty: true}}");
         assert!(matches!(decide(&situation(&empty, &status, &resources)), Decision::Start(_)));
     }

@@ -17,8 +17,11 @@ use crate::World;
 use crate::api::{Object, ObjectId};
 
 /// The condition types that a comparison evaluates.
-pub(super) const EVALUATED: &[ConditionType] =
-    &[ConditionType::ComparisonError, ConditionType::RepeatedResourceWarning, ConditionType::SharedResourceWarning];
+pub(super) const EVALUATED: &[ConditionType] = &[
+    ConditionType::ComparisonError,
+    ConditionType::RepeatedResourceWarning,
+    ConditionType::SharedResourceWarning,
+];
 
 /// What a comparison found.
 #[derive(Debug, Clone)]
@@ -58,7 +61,12 @@ impl Compared {
             Some(_) => self.health,
             None => Some(HealthStatus::Missing),
         };
-        ResourceStatus { key: self.key.clone(), sync: self.sync, requires_pruning: self.requires_pruning(), health }
+        ResourceStatus {
+            key: self.key.clone(),
+            sync: self.sync,
+            requires_pruning: self.requires_pruning(),
+            health,
+        }
     }
 }
 
@@ -73,7 +81,12 @@ impl Comparison {
 
 /// Compares an Application. `None` where the desired state could not be loaded and the error is
 /// passed over for now.
-pub(super) fn compare(world: &mut World<'_>, app: &App, project: &Project, request: &Request) -> Option<Comparison> {
+pub(super) fn compare(
+    world: &mut World<'_>,
+    app: &App,
+    project: &Project,
+    request: &Request,
+) -> Option<Comparison> {
     let settings = settings::of(world, app.namespace());
     let loaded = source::load(world, app, settings, request);
     if loaded.is_err() && is_passed_over(world, app, settings, request.fresh) {
@@ -163,7 +176,9 @@ fn deduplicated(targets: &[Target], conditions: &mut Vec<Condition>) -> Vec<Targ
     for (key, (count, _)) in counts.iter().filter(|(_, (count, _))| *count > 1) {
         let (group, kind, name) = (&key.group, &key.kind, &key.name);
         let namespace = key.namespace.as_deref().unwrap_or_default();
-        let message = format!("Resource {group}/{kind}/{namespace}/{name} appeared {count} times among application resources.");
+        let message = format!(
+            "Resource {group}/{kind}/{namespace}/{name} appeared {count} times among application resources."
+        );
         conditions.push(Condition::new(ConditionType::RepeatedResourceWarning, message));
     }
     order.into_iter().map(|key| counts[key].1.clone()).collect()
@@ -186,7 +201,8 @@ fn pairs(world: &World<'_>, app: &App, project: &Project, wanted: Vec<Target>) -
         let live = world.api.find(&target.key).filter(is_permitted).map(|object| object.id);
         resources.push(compared(target.key.clone(), Some(target), live));
     }
-    let known: std::collections::BTreeSet<ObjectKey> = resources.iter().map(|resource| resource.key.clone()).collect();
+    let known: std::collections::BTreeSet<ObjectKey> =
+        resources.iter().map(|resource| resource.key.clone()).collect();
     let extra = managed(world, app.name()).filter(is_permitted).filter(|object| !known.contains(&object.key));
     resources.extend(extra.map(|object| compared(object.key.clone(), None, Some(object.id))));
     resources
@@ -227,7 +243,8 @@ fn judge(world: &World<'_>, app: &App, project: &Project, resource: &mut Compare
 fn is_modified(app: &App, target: &Target, object: &Object) -> bool {
     let Some(manifest) = &object.manifest else { return true };
     let ignored = diff::ignored_fields(&app.spec.spec.ignore_differences, &target.key);
-    let versions = Versions { target: &target.manifest, live: manifest, last_applied: object.last_applied.as_deref() };
+    let versions =
+        Versions { target: &target.manifest, live: manifest, last_applied: object.last_applied.as_deref() };
     diff::differs(&target.key, &versions, &ignored)
 }
 

@@ -1,7 +1,7 @@
 //! Whether an object differs from its desired state (gitops-engine pkg/diff/diff.go: ThreeWayDiff).
 
-use manifests::objects::{ObjectKey, glob};
 use manifests::objects::application::IgnoreDifference;
+use manifests::objects::{ObjectKey, glob};
 use yaml::{Node, Value};
 
 /// The state of one object, three times.
@@ -35,7 +35,8 @@ enum Lists {
 
 impl Lists {
     fn of(key: &ObjectKey) -> Self {
-        let built_in = matches!(&*key.group, "" | "apps" | "batch" | "autoscaling" | "policy") || key.group.ends_with(".k8s.io");
+        let built_in = matches!(&*key.group, "" | "apps" | "batch" | "autoscaling" | "policy")
+            || key.group.ends_with(".k8s.io");
         if built_in { Self::ByName } else { Self::ByPosition }
     }
 }
@@ -84,7 +85,9 @@ fn items_change(lists: Lists, key: &str, applied: &[Node], wanted: &[Node], pres
         || wanted.iter().any(|item| {
             let name = item.get(key);
             match named(present, name) {
-                Some(live) => changes(lists, named(applied, name).map(|at| &applied[at]), item, &present[live]),
+                Some(live) => {
+                    changes(lists, named(applied, name).map(|at| &applied[at]), item, &present[live])
+                }
                 None => true,
             }
         })
@@ -105,11 +108,15 @@ fn list_changes(applied: Option<&[Node]>, wanted: &[Node], present: &[Node]) -> 
 fn reduced(applied: &Node, live: &Node) -> Node {
     let value = match (&applied.value, &live.value) {
         (Value::Map(before), Value::Map(present)) => {
-            let kept = before.iter().filter_map(|(key, before)| Some((key.clone(), reduced(before, present.get(key)?))));
+            let kept = before
+                .iter()
+                .filter_map(|(key, before)| Some((key.clone(), reduced(before, present.get(key)?))));
             Value::Map(kept.collect())
         }
         (Value::Seq(before), Value::Seq(present)) => {
-            let item = |(at, item): (usize, &Node)| before.get(at).map_or_else(|| item.clone(), |before| reduced(before, item));
+            let item = |(at, item): (usize, &Node)| {
+                before.get(at).map_or_else(|| item.clone(), |before| reduced(before, item))
+            };
             Value::Seq(present.iter().enumerate().map(item).collect())
         }
         _ => live.value.clone(),
@@ -120,7 +127,16 @@ fn reduced(applied: &Node, live: &Node) -> Node {
 /// What is compared of an object: not its identity, not what the API server writes, not its status,
 /// not the ignored fields.
 fn normalised(node: &Node, ignored: &[&str]) -> Node {
-    const SYSTEM: &[&str] = &["name", "namespace", "uid", "resourceVersion", "generation", "managedFields", "creationTimestamp", "selfLink"];
+    const SYSTEM: &[&str] = &[
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "managedFields",
+        "creationTimestamp",
+        "selfLink",
+    ];
     let mut node = node.clone();
     if let Some(map) = node.as_map_mut() {
         map.shift_remove("status");
@@ -136,7 +152,9 @@ fn normalised(node: &Node, ignored: &[&str]) -> Node {
 
 /// The fields of an object that `ignoreDifferences` names.
 pub(super) fn ignored_fields<'a>(rules: &'a [IgnoreDifference], key: &ObjectKey) -> Vec<&'a str> {
-    let fits = |pattern: &str, text: &str| pattern == text || pattern == "*" || (is_pattern(pattern) && glob(pattern, text, &[]));
+    let fits = |pattern: &str, text: &str| {
+        pattern == text || pattern == "*" || (is_pattern(pattern) && glob(pattern, text, &[]))
+    };
     let any_or = |wanted: &str, text: &str| wanted.is_empty() || wanted == text;
     let rules = rules.iter().filter(|rule| {
         fits(&rule.group, &key.group)
@@ -237,11 +255,15 @@ mod tests {
     use crate::api::three_way_merge;
 
     fn any_node() -> impl Strategy<Value = Node> {
-        let leaf = prop_oneof![(0_i64..3).prop_map(serde_json::Value::from), "[ab]".prop_map(serde_json::Value::from)];
+        let leaf = prop_oneof![
+            (0_i64..3).prop_map(serde_json::Value::from),
+            "[ab]".prop_map(serde_json::Value::from)
+        ];
         let tree = leaf.prop_recursive(3, 24, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
-                prop::collection::btree_map("(name|spec|x)", inner, 0..3).prop_map(|map| map.into_iter().collect()),
+                prop::collection::btree_map("(name|spec|x)", inner, 0..3)
+                    .prop_map(|map| map.into_iter().collect()),
             ]
         });
         let place = yaml::Place::whole(&yaml::Source::new("any", ""));
@@ -281,20 +303,104 @@ mod tests {
     /// Group, target, live, last applied, and whether that is drift.
     const CASES: &[(&str, &str, &str, &str, &str, bool)] = &[
         ("equal", "argoproj.io", "spec: {replicas: 5}", "spec: {replicas: 5}", "spec: {replicas: 5}", false),
-        ("a declared field that another wrote", "argoproj.io", "spec: {replicas: 5}", "spec: {replicas: 8}", "spec: {replicas: 5}", true),
-        ("a field that was never declared", "argoproj.io", "spec: {}", "spec: {replicas: 8}", "spec: {}", false),
-        ("a field that is no longer declared", "argoproj.io", "spec: {}", "spec: {replicas: 5}", "spec: {replicas: 5}", true),
+        (
+            "a declared field that another wrote",
+            "argoproj.io",
+            "spec: {replicas: 5}",
+            "spec: {replicas: 8}",
+            "spec: {replicas: 5}",
+            true,
+        ),
+        (
+            "a field that was never declared",
+            "argoproj.io",
+            "spec: {}",
+            "spec: {replicas: 8}",
+            "spec: {}",
+            false,
+        ),
+        (
+            "a field that is no longer declared",
+            "argoproj.io",
+            "spec: {}",
+            "spec: {replicas: 5}",
+            "spec: {replicas: 5}",
+            true,
+        ),
         ("a field that is new", "argoproj.io", "spec: {replicas: 5}", "spec: {}", "spec: {}", true),
         ("status", "argoproj.io", "spec: {a: 1}", "{spec: {a: 1}, status: {x: 1}}", "spec: {a: 1}", false),
-        ("system metadata", "argoproj.io", "metadata: {name: x}", "metadata: {name: x, uid: u, generation: 3}", "metadata: {name: x}", false),
-        ("a label of another", "argoproj.io", "metadata: {labels: {a: b}}", "metadata: {labels: {a: b, c: d}}", "metadata: {labels: {a: b}}", false),
-        ("a defaulted field of an item", "argoproj.io", "l: [{name: a}]", "l: [{name: a, x: 1}]", "l: [{name: a}]", false),
-        ("an item of another, custom kind", "argoproj.io", "l: [{name: a}]", "l: [{name: a}, {name: b}]", "l: [{name: a}]", true),
-        ("an item of another, built-in kind", "apps", "l: [{name: a}]", "l: [{name: a}, {name: b}]", "l: [{name: a}]", false),
-        ("a changed item, built-in kind", "apps", "l: [{name: a, v: 1}]", "l: [{name: a, v: 2}]", "l: [{name: a, v: 1}]", true),
-        ("an item no longer declared", "apps", "l: [{name: a}]", "l: [{name: a}, {name: b}]", "l: [{name: a}, {name: b}]", true),
-        ("items in another order, built-in kind", "apps", "l: [{name: a}, {name: b}]", "l: [{name: b}, {name: a}]", "l: [{name: a}, {name: b}]", false),
-        ("items in another order, custom kind", "argoproj.io", "l: [{n: a}, {n: b}]", "l: [{n: b}, {n: a}]", "l: [{n: a}, {n: b}]", true),
+        (
+            "system metadata",
+            "argoproj.io",
+            "metadata: {name: x}",
+            "metadata: {name: x, uid: u, generation: 3}",
+            "metadata: {name: x}",
+            false,
+        ),
+        (
+            "a label of another",
+            "argoproj.io",
+            "metadata: {labels: {a: b}}",
+            "metadata: {labels: {a: b, c: d}}",
+            "metadata: {labels: {a: b}}",
+            false,
+        ),
+        (
+            "a defaulted field of an item",
+            "argoproj.io",
+            "l: [{name: a}]",
+            "l: [{name: a, x: 1}]",
+            "l: [{name: a}]",
+            false,
+        ),
+        (
+            "an item of another, custom kind",
+            "argoproj.io",
+            "l: [{name: a}]",
+            "l: [{name: a}, {name: b}]",
+            "l: [{name: a}]",
+            true,
+        ),
+        (
+            "an item of another, built-in kind",
+            "apps",
+            "l: [{name: a}]",
+            "l: [{name: a}, {name: b}]",
+            "l: [{name: a}]",
+            false,
+        ),
+        (
+            "a changed item, built-in kind",
+            "apps",
+            "l: [{name: a, v: 1}]",
+            "l: [{name: a, v: 2}]",
+            "l: [{name: a, v: 1}]",
+            true,
+        ),
+        (
+            "an item no longer declared",
+            "apps",
+            "l: [{name: a}]",
+            "l: [{name: a}, {name: b}]",
+            "l: [{name: a}, {name: b}]",
+            true,
+        ),
+        (
+            "items in another order, built-in kind",
+            "apps",
+            "l: [{name: a}, {name: b}]",
+            "l: [{name: b}, {name: a}]",
+            "l: [{name: a}, {name: b}]",
+            false,
+        ),
+        (
+            "items in another order, custom kind",
+            "argoproj.io",
+            "l: [{n: a}, {n: b}]",
+            "l: [{n: b}, {n: a}]",
+            "l: [{n: a}, {n: b}]",
+            true,
+        ),
         ("a plain list", "apps", "l: [a]", "l: [b]", "l: [a]", true),
     ];
 
@@ -323,7 +429,10 @@ mod tests {
     #[test]
     fn respecting_ignored_fields_takes_their_live_values() {
         let (target, live) = (node("spec: {replicas: 5, a: {x: 1}}"), node("spec: {replicas: 8}"));
-        assert_eq!(with_live_values(&target, &live, &["/spec/replicas"]), node("spec: {replicas: 8, a: {x: 1}}"));
+        assert_eq!(
+            with_live_values(&target, &live, &["/spec/replicas"]),
+            node("spec: {replicas: 8, a: {x: 1}}")
+        );
         assert_eq!(with_live_values(&target, &live, &["/spec/a/x"]), node("spec: {replicas: 5, a: {}}"));
         let live = node("metadata: {annotations: {a/b: c}}");
         let taken = with_live_values(&node("kind: X"), &live, &["/metadata/annotations/a~1b"]);

@@ -11,14 +11,35 @@ const CUSTOM: &[(&str, &str, &[&str])] = &[
     (
         "argoproj.io",
         "v1alpha1",
-        &["AnalysisRun", "AnalysisTemplate", "AppProject", "Application", "ApplicationSet", "ClusterAnalysisTemplate", "Experiment", "Rollout"],
+        &[
+            "AnalysisRun",
+            "AnalysisTemplate",
+            "AppProject",
+            "Application",
+            "ApplicationSet",
+            "ClusterAnalysisTemplate",
+            "Experiment",
+            "Rollout",
+        ],
     ),
-    ("external-secrets.io", "v1", &["ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore"]),
+    (
+        "external-secrets.io",
+        "v1",
+        &["ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore"],
+    ),
     ("external-secrets.io", "v1alpha1", &["ClusterPushSecret", "PushSecret"]),
     (
         "monitoring.coreos.com",
         "v1",
-        &["Alertmanager", "PodMonitor", "Probe", "Prometheus", "PrometheusRule", "ServiceMonitor", "ThanosRuler"],
+        &[
+            "Alertmanager",
+            "PodMonitor",
+            "Probe",
+            "Prometheus",
+            "PrometheusRule",
+            "ServiceMonitor",
+            "ThanosRuler",
+        ],
     ),
     ("monitoring.coreos.com", "v1alpha1", &["AlertmanagerConfig", "PrometheusAgent", "ScrapeConfig"]),
 ];
@@ -48,7 +69,12 @@ const BUILT_IN: &[(&str, &[&str])] = &[
 
 /// Why an object of a kind and version cannot be synced; `None` where it can. The message is the one
 /// that Argo CD makes of the API server's answer (argo-cd util/argo/argo.go: AugmentSyncMsg).
-pub(super) fn objection(world: &World<'_>, targets: &[Target], key: &ObjectKey, version: &str) -> Option<String> {
+pub(super) fn objection(
+    world: &World<'_>,
+    targets: &[Target],
+    key: &ObjectKey,
+    version: &str,
+) -> Option<String> {
     let served = served(world, &key.group, &key.kind);
     if served.iter().any(|known| known == version) || targets.iter().any(|target| defines(target, key)) {
         return None;
@@ -74,7 +100,9 @@ fn served(world: &World<'_>, group: &str, kind: &str) -> Vec<String> {
     let custom = CUSTOM.iter().filter(|(known, _, kinds)| *known == group && kinds.contains(&kind));
     let mut versions: Vec<String> = custom.map(|(_, version, _)| (*version).to_owned()).collect();
     for definition in world.api.of_kind("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let Some(spec) = definition.manifest.as_ref().and_then(|manifest| manifest.get("spec")) else { continue };
+        let Some(spec) = definition.manifest.as_ref().and_then(|manifest| manifest.get("spec")) else {
+            continue;
+        };
         if spec.str_at(&["group"]) == Some(group) && spec.str_at(&["names", "kind"]) == Some(kind) {
             let names = spec.get("versions").and_then(yaml::Node::as_seq).unwrap_or_default().iter();
             versions.extend(names.filter_map(|version| version.str_at(&["name"])).map(str::to_owned));
@@ -94,11 +122,19 @@ fn defines(target: &Target, key: &ObjectKey) -> bool {
 pub(super) fn report_not_simulated(world: &mut World<'_>, target: &Target) {
     let place = target.manifest.place.to_string();
     if let Some(hook) = target.hook().filter(|hook| *hook != "Skip") {
-        world.not_simulated(format!("the {hook} hook {}", target.key), place.clone(), "it is left out of every sync");
+        world.not_simulated(
+            format!("the {hook} hook {}", target.key),
+            place.clone(),
+            "it is left out of every sync",
+        );
     }
     for option in target.sync_options() {
         if !matches!(option, "Prune=false" | "PruneLast=true" | "Validate=false" | "Delete=false") {
-            world.not_simulated(format!("sync option {option} of {}", target.key), place.clone(), "it is synced without the option");
+            world.not_simulated(
+                format!("sync option {option} of {}", target.key),
+                place.clone(),
+                "it is synced without the option",
+            );
         }
     }
 }

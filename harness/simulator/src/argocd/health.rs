@@ -16,10 +16,14 @@ pub(super) fn of(world: &World<'_>, id: ObjectId) -> Option<HealthStatus> {
     let object = world.api.get(id);
     match &object.body {
         Body::Rollout(..) => Some(rollouts::health(world, id).0),
-        Body::Deployment(spec, status) => Some(deployment(&spec.spec, status, object.generation, world.now())),
+        Body::Deployment(spec, status) => {
+            Some(deployment(&spec.spec, status, object.generation, world.now()))
+        }
         Body::Plain(plain) => match &**plain {
             // No address is ever given to a load balancer here.
-            objects::Object::Service(service) if service.spec.kind == "LoadBalancer" => Some(HealthStatus::Progressing),
+            objects::Object::Service(service) if service.spec.kind == "LoadBalancer" => {
+                Some(HealthStatus::Progressing)
+            }
             objects::Object::Service(_) => Some(HealthStatus::Healthy),
             _ => None,
         },
@@ -28,7 +32,12 @@ pub(super) fn of(world: &World<'_>, id: ObjectId) -> Option<HealthStatus> {
 }
 
 /// gitops-engine pkg/health/health_deployment.go: getAppsv1DeploymentHealth.
-fn deployment(spec: &objects::workload::DeploymentSpec, status: &Deployment, generation: u64, now: Time) -> HealthStatus {
+fn deployment(
+    spec: &objects::workload::DeploymentSpec,
+    status: &Deployment,
+    generation: u64,
+    now: Time,
+) -> HealthStatus {
     if spec.paused {
         return HealthStatus::Suspended;
     }
@@ -38,14 +47,16 @@ fn deployment(spec: &objects::workload::DeploymentSpec, status: &Deployment, gen
         && status.available >= status.updated;
     if settled {
         HealthStatus::Healthy
-    } else if status.observed_generation >= generation && now.since(status.progressed) > spec.progress_deadline() {
+    } else if status.observed_generation >= generation
+        && now.since(status.progressed) > spec.progress_deadline()
+    {
         HealthStatus::Degraded
     } else {
         HealthStatus::Progressing
     }
 }
 
-/// Whether a missing object of a kind makes the Application Missing: its kind has a health check.
+/// Whether objects of a kind have a health check at all.
 fn has_check(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
@@ -62,13 +73,24 @@ fn has_check(group: &str, kind: &str) -> bool {
 }
 
 /// The worst health of all resources that count (argo-cd controller/health.go: setApplicationHealth).
-pub(super) fn aggregate<'c>(world: &World<'_>, resources: impl Iterator<Item = &'c Compared>) -> HealthStatus {
-    let counted = resources.filter_map(|resource| match resource.live {
+pub(super) fn aggregate<'c>(
+    world: &World<'_>,
+    resources: impl Iterator<Item = &'c Compared>,
+) -> HealthStatus {
+    worst(resources.filter_map(|resource| match resource.live {
         Some(id) if live::ignores_health(world.api.get(id)) => None,
         Some(_) => resource.health,
-        None => has_check(&resource.key.group, &resource.key.kind).then_some(HealthStatus::Missing),
-    });
+        None => missing(&resource.key.group, &resource.key.kind),
+    }))
+}
+
+fn worst(counted: impl Iterator<Item = HealthStatus>) -> HealthStatus {
     counted.max().unwrap_or(HealthStatus::Healthy)
+}
+
+/// What an object that does not exist counts as.
+fn missing(group: &str, kind: &str) -> Option<HealthStatus> {
+    has_check(group, kind).then_some(HealthStatus::Missing)
 }
 
 /// What is done in place of a kind whose health is judged in a real cluster, and whose controller is
@@ -118,5 +140,28 @@ mod tests {
             assert_eq!(deployment(&spec(""), &status, 1, now), expected, "{status:?}");
         }
         assert_eq!(deployment(&spec("paused: true"), &status(1, 3, 3, 3), 1, early), HealthStatus::Suspended);
+    }
+
+    #[test]
+    fn an_application_is_as_healthy_as_the_worst_of_its_resources() {
+        use HealthStatus::{Degraded, Healthy, Missing, Progressing, Suspended, Unknown};
+        let table: &[(&[HealthStatus], HealthStatus)] = &[
+            (&[], Healthy),
+            (&[Healthy, Suspended], Suspended),
+            (&[Suspended, Progressing, Healthy], Progressing),
+            (&[Progressing, Missing], Missing),
+            (&[Degraded, Missing, Progressing], Degraded),
+            (&[Degraded, Unknown, Healthy], Unknown),
+        ];
+        for (health, expected) in table {
+            assert_eq!(worst(health.iter().copied()), *expected, "{health:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_object_counts_only_if_its_kind_has_a_check() {
+        assert_eq!(missing("argoproj.io", "Rollout"), Some(HealthStatus::Missing));
+        assert_eq!(missing("", "ConfigMap"), None);
+        assert_eq!(missing("argoproj.io", "AnalysisTemplate"), None);
     }
 }

@@ -109,7 +109,12 @@ fn plan_retry(state: &mut OperationState, now: Time) {
             state.phase = OperationPhase::Running;
             state.finished_at = Some(now.truncated_to_secs());
             state.retry_count += 1;
-            state.message = format!("{}. Retrying attempt #{} at {}.", state.message, state.retry_count, kitchen(now + delay));
+            state.message = format!(
+                "{}. Retrying attempt #{} at {}.",
+                state.message,
+                state.retry_count,
+                kitchen(now + delay)
+            );
         }
     }
 }
@@ -143,10 +148,13 @@ fn finish(world: &mut World<'_>, app: &App, mut state: OperationState) {
 
 fn record_completion(world: &mut World<'_>, app: &App, state: &OperationState) {
     let what = if state.operation.resources.is_empty() { "Sync operation" } else { "Partial sync operation" };
-    let revision = state.sync_result.as_ref().map(|result| format!(" to {}", result.revision)).unwrap_or_default();
+    let revision =
+        state.sync_result.as_ref().map(|result| format!(" to {}", result.revision)).unwrap_or_default();
     let (warning, end) = match state.phase {
         OperationPhase::Succeeded => (false, "succeeded".to_owned()),
-        OperationPhase::Running | OperationPhase::Failed | OperationPhase::Error => (true, format!("failed: {}", state.message)),
+        OperationPhase::Running | OperationPhase::Failed | OperationPhase::Error => {
+            (true, format!("failed: {}", state.message))
+        }
     };
     app::record(world, app.id, warning, "OperationCompleted", format!("{what}{revision} {end}"));
 }
@@ -178,9 +186,21 @@ pub(super) fn start_by_hand(world: &mut World<'_>, id: ObjectId) -> Result<(), S
 
 /// Reports the options of a sync that are not modelled.
 fn report_options(world: &mut World<'_>, app: &App, operation: &Operation) {
-    const MODELLED: &[&str] =
-        &["CreateNamespace", "PruneLast", "ApplyOutOfSyncOnly", "RespectIgnoreDifferences", "PrunePropagationPolicy", "Validate"];
-    let place = world.api.get(app.id).manifest.as_ref().map(|manifest| manifest.place.to_string()).unwrap_or_default();
+    const MODELLED: &[&str] = &[
+        "CreateNamespace",
+        "PruneLast",
+        "ApplyOutOfSyncOnly",
+        "RespectIgnoreDifferences",
+        "PrunePropagationPolicy",
+        "Validate",
+    ];
+    let place = world
+        .api
+        .get(app.id)
+        .manifest
+        .as_ref()
+        .map(|manifest| manifest.place.to_string())
+        .unwrap_or_default();
     for option in &operation.options {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         if !MODELLED.contains(&name) && value != "false" {
@@ -227,14 +247,20 @@ mod tests {
             waits.push(wait.as_secs());
             now += wait;
             let Resumed::Now(resumed) = resume(state, now) else { panic!("it must go on") };
-            assert_eq!((resumed.finished_at, resumed.message.as_str()), (None, format!("Retrying operation. Attempt #{number}").as_str()));
+            assert_eq!(
+                (resumed.finished_at, resumed.message.as_str()),
+                (None, format!("Retrying operation. Attempt #{number}").as_str())
+            );
             state = *resumed;
         }
         assert_eq!(waits, [60, 120, 180]);
         state.phase = OperationPhase::Failed;
         state.message = "broken".to_owned();
         plan_retry(&mut state, now);
-        assert_eq!((state.phase, state.message.as_str()), (OperationPhase::Failed, "broken (retried 3 times)."));
+        assert_eq!(
+            (state.phase, state.message.as_str()),
+            (OperationPhase::Failed, "broken (retried 3 times).")
+        );
     }
 
     #[test]
@@ -254,7 +280,14 @@ mod tests {
 
     #[test]
     fn times_of_day_are_written_as_a_kitchen_clock_shows_them() {
-        let table = [(0, "12:00AM"), (59, "12:00AM"), (60, "12:01AM"), (43_200, "12:00PM"), (47_100, "1:05PM"), (86_399, "11:59PM")];
+        let table = [
+            (0, "12:00AM"),
+            (59, "12:00AM"),
+            (60, "12:01AM"),
+            (43_200, "12:00PM"),
+            (47_100, "1:05PM"),
+            (86_399, "11:59PM"),
+        ];
         for (secs, expected) in table {
             assert_eq!(kitchen(Time::from_secs(secs)), expected);
         }

@@ -35,7 +35,10 @@ fn refresh_paths(annotation: &str, source: &str) -> Vec<String> {
 pub(super) fn concern(paths: &[String], files: &[String]) -> bool {
     let hits = |path: &String, file: &String| {
         let path = path.trim_end_matches('/');
-        path.is_empty() || file == path || file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) || path_glob(path, file)
+        path.is_empty()
+            || file == path
+            || file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+            || path_glob(path, file)
     };
     paths.is_empty() || files.is_empty() || files.iter().any(|file| paths.iter().any(|path| hits(path, file)))
 }
@@ -44,7 +47,8 @@ pub(super) fn concern(paths: &[String], files: &[String]) -> bool {
 pub(super) fn concern_between(world: &World<'_>, paths: &[String], old: &CommitId, new: &CommitId) -> bool {
     let (Some(old), Some(new)) = (world.git.commit(old), world.git.commit(new)) else { return true };
     let all = old.tree.files().chain(new.tree.files()).map(|(path, _)| path);
-    let changed: Vec<String> = all.filter(|path| old.tree.get(path) != new.tree.get(path)).map(str::to_owned).collect();
+    let changed: Vec<String> =
+        all.filter(|path| old.tree.get(path) != new.tree.get(path)).map(str::to_owned).collect();
     !changed.is_empty() && concern(paths, &changed)
 }
 

@@ -53,11 +53,17 @@ pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Pr
 /// The conditions that say why not.
 pub(super) fn permitted(world: &World<'_>, app: &App) -> Result<Project, Vec<Condition>> {
     let Some(project) = of(world, app) else {
-        return invalid(format!("Application referencing project {} which does not exist", app.spec.spec.project));
+        return invalid(format!(
+            "Application referencing project {} which does not exist",
+            app.spec.spec.project
+        ));
     };
     match check(&project, app, has_chart(world, app)) {
         Ok(()) => Ok(project),
-        Err(messages) => Err(messages.into_iter().map(|text| Condition::new(ConditionType::InvalidSpecError, text)).collect()),
+        Err(messages) => Err(messages
+            .into_iter()
+            .map(|text| Condition::new(ConditionType::InvalidSpecError, text))
+            .collect()),
     }
 }
 
@@ -74,11 +80,16 @@ pub(super) fn has_chart(world: &World<'_>, app: &App) -> bool {
 fn check(project: &Project, app: &App, has_chart: bool) -> Result<(), Vec<String>> {
     let source = app.source();
     if source.repo_url.is_empty() || (source.path.is_empty() && !has_chart) {
-        return Err(vec!["spec.source.repoURL and either spec.source.path or spec.source.chart are required".to_owned()]);
+        return Err(vec![
+            "spec.source.repoURL and either spec.source.path or spec.source.chart are required".to_owned(),
+        ]);
     }
     let mut messages = Vec::new();
     if !project.rules.as_ref().is_none_or(|rules| rules.permits_source(&source.repo_url)) {
-        messages.push(format!("application repo {} is not permitted in project '{}'", source.repo_url, project.name));
+        messages.push(format!(
+            "application repo {} is not permitted in project '{}'",
+            source.repo_url, project.name
+        ));
     }
     let destination = &app.spec.spec.destination;
     if let Err(message) = cluster(destination) {
@@ -117,14 +128,18 @@ impl Project {
 
     /// Whether it may write to a namespace (`IsDestinationPermitted`).
     pub(super) fn permits_namespace(&self, namespace: &str) -> bool {
-        let destination =
-            Destination { server: SERVER.to_owned(), name: CLUSTER.to_owned(), namespace: namespace.to_owned() };
+        let destination = Destination {
+            server: SERVER.to_owned(),
+            name: CLUSTER.to_owned(),
+            namespace: namespace.to_owned(),
+        };
         self.rules.as_ref().is_none_or(|rules| rules.permits_destination(&destination))
     }
 
     /// Whether an object that exists counts as its own (`IsLiveResourcePermitted`).
     pub(super) fn permits_live(&self, key: &ObjectKey) -> bool {
-        self.permits_kind(key) && key.namespace.as_deref().is_none_or(|namespace| self.permits_namespace(namespace))
+        self.permits_kind(key)
+            && key.namespace.as_deref().is_none_or(|namespace| self.permits_namespace(namespace))
     }
 
     /// Whether an object may be synced (argo-cd controller/sync.go: the permission validator).
@@ -133,7 +148,10 @@ impl Project {
     /// Why not, in upstream's words.
     pub(super) fn permits_sync(&self, key: &ObjectKey) -> Result<(), String> {
         if !self.permits_kind(key) {
-            return Err(format!("resource {}:{} is not permitted in project {}", key.group, key.kind, self.name));
+            return Err(format!(
+                "resource {}:{} is not permitted in project {}",
+                key.group, key.kind, self.name
+            ));
         }
         match key.namespace.as_deref() {
             Some(namespace) if !self.permits_namespace(namespace) => {
@@ -159,8 +177,20 @@ mod tests {
             ("", CLUSTER, Ok(())),
             ("", "", Err("Destination server missing from app spec")),
             ("", "eu", Err("there are no clusters with this name: eu")),
-            (SERVER, CLUSTER, Err("application destination can't have both name and server defined: in-cluster https://kubernetes.default.svc")),
-            ("https://eu", "", Err("error getting cluster by server \"https://eu\": rpc error: code = NotFound desc = cluster \"https://eu\" not found")),
+            (
+                SERVER,
+                CLUSTER,
+                Err(
+                    "application destination can't have both name and server defined: in-cluster https://kubernetes.default.svc",
+                ),
+            ),
+            (
+                "https://eu",
+                "",
+                Err(
+                    "error getting cluster by server \"https://eu\": rpc error: code = NotFound desc = cluster \"https://eu\" not found",
+                ),
+            ),
         ];
         for (server, name, expected) in table {
             assert_eq!(cluster(&destination(server, name)), expected.map_err(str::to_owned));

@@ -97,7 +97,8 @@ impl Queue {
 
     /// Takes its turn, if it has one by now.
     pub(super) fn take_turn(&mut self, now: Time) -> bool {
-        let due: Vec<Timer> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
+        let due: Vec<Timer> =
+            self.timers.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
         for timer in due {
             self.timers.remove(&timer);
             self.queued = true;
@@ -168,7 +169,8 @@ pub(super) fn resync(world: &mut World<'_>, id: ObjectId) {
 /// The informer started at some time before the run; its ticks are `resync` apart.
 fn first_tick(world: &mut World<'_>, resync: Duration) -> Time {
     let (now, seed) = (world.now(), world.options.seed);
-    let draw = || Duration::from_secs_f64(stream(seed, "argocd resync").random::<f64>() * resync.as_secs_f64());
+    let draw =
+        || Duration::from_secs_f64(stream(seed, "argocd resync").random::<f64>() * resync.as_secs_f64());
     let phase = *world.argocd.queues.phase.get_or_insert_with(draw);
     let mut tick = Time::ZERO + phase;
     while tick <= now {

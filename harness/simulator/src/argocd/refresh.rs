@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use manifests::objects::application::{ApplicationSource, ApplicationSpec};
 use timeline::{HealthStatus, SyncStatus};
 use units::{Duration, Time};
 use yaml::Node;
@@ -26,7 +27,9 @@ pub(super) fn visit(world: &mut World<'_>, id: ObjectId) {
     let settings = settings::of(world, app.namespace());
     let annotation = world.api.get(id).annotations.get(REFRESH).cloned();
     let hard = annotation.as_deref() == Some("hard");
-    let reason = reason(&app, annotation.is_some(), settings.resync, world.now());
+    let source = app.source();
+    let moment = Moment { annotated: annotation.is_some(), resync: settings.resync, now: world.now() };
+    let reason = reason(&app.spec.spec, &source, &app.status, moment);
     let Some(level) = reason.or_else(|| world.argocd.queues.of(id).take_request()) else { return };
     if level == Level::Nothing {
         return;
@@ -35,10 +38,11 @@ pub(super) fn visit(world: &mut World<'_>, id: ObjectId) {
         Ok(project) => project,
         Err(conditions) => return persist_invalid(world, &app, conditions),
     };
-    let source = app.source();
     let revision = match level {
         Level::Recent if !app.status.revision.is_empty() => app.status.revision.clone(),
-        Level::Nothing | Level::Recent | Level::Latest | Level::LatestForceResolve => source.target_revision.clone(),
+        Level::Nothing | Level::Recent | Level::Latest | Level::LatestForceResolve => {
+            source.target_revision.clone()
+        }
     };
     let request = Request { source, revision, hard, fresh: level == Level::LatestForceResolve };
     let Some(comparison) = compare::compare(world, &app, &project, &request) else { return };
@@ -47,15 +51,29 @@ pub(super) fn visit(world: &mut World<'_>, id: ObjectId) {
     persist(world, &app, comparison, sync_error, reconciled);
 }
 
+/// The circumstances of a turn.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    /// Whether a refresh is asked for by annotation.
+    annotated: bool,
+    /// How long a comparison stays fresh.
+    resync: Duration,
+    now: Time,
+}
+
 /// Why an Application has to be compared, but for requests: the first reason counts
 /// (`needRefreshAppStatus`).
-fn reason(app: &App, annotated: bool, resync: Duration, now: Time) -> Option<Level> {
-    let (status, spec) = (&app.status, &app.spec.spec);
+fn reason(
+    spec: &ApplicationSpec,
+    source: &ApplicationSource,
+    status: &ApplicationStatus,
+    moment: Moment,
+) -> Option<Level> {
     let compared = status.compared_to.as_ref();
-    if annotated || compared.is_none_or(|compared| compared.source != app.source()) {
+    if moment.annotated || compared.is_none_or(|compared| compared.source != *source) {
         return Some(Level::LatestForceResolve);
     }
-    let expired = status.reconciled_at.is_none_or(|at| at + resync < now);
+    let expired = status.reconciled_at.is_none_or(|at| at + moment.resync < moment.now);
     let changed = compared.is_some_and(|compared| {
         compared.destination != spec.destination || compared.ignore_differences != spec.ignore_differences
     });
@@ -108,7 +126,13 @@ fn persist_invalid(world: &mut World<'_>, app: &App, conditions: Vec<Condition>)
     });
 }
 
-fn persist(world: &mut World<'_>, app: &App, comparison: Comparison, sync_error: Option<Condition>, reconciled: bool) {
+fn persist(
+    world: &mut World<'_>,
+    app: &App,
+    comparison: Comparison,
+    sync_error: Option<Condition>,
+    reconciled: bool,
+) {
     let resources = comparison.resource_statuses();
     let now = world.now().truncated_to_secs();
     persist_with(world, app, |status| {
@@ -133,18 +157,35 @@ fn persist_with(world: &mut World<'_>, app: &App, change: impl FnOnce(&mut Appli
     let word = |status: Option<String>| status.unwrap_or_default();
     if after.sync != app.status.sync {
         let (from, to) = (app.status.sync.map(|s| format!("{s:?}")), after.sync.map(|s| format!("{s:?}")));
-        app::record(world, app.id, false, "ResourceUpdated", format!("Updated sync status: {} -> {}", word(from), word(to)));
+        app::record(
+            world,
+            app.id,
+            false,
+            "ResourceUpdated",
+            format!("Updated sync status: {} -> {}", word(from), word(to)),
+        );
     }
     if after.health != app.status.health {
-        let (from, to) = (app.status.health.map(|h| format!("{h:?}")), after.health.map(|h| format!("{h:?}")));
-        app::record(world, app.id, false, "ResourceUpdated", format!("Updated health status: {} -> {}", word(from), word(to)));
+        let (from, to) =
+            (app.status.health.map(|h| format!("{h:?}")), after.health.map(|h| format!("{h:?}")));
+        app::record(
+            world,
+            app.id,
+            false,
+            "ResourceUpdated",
+            format!("Updated health status: {} -> {}", word(from), word(to)),
+        );
     }
     if world.api.get(app.id).annotations.contains_key(REFRESH) {
         world.api.update_metadata(app.id, |object| {
             object.annotations.remove(REFRESH);
             // A person may have written the annotation into the manifest.
-            if let Some(manifest) = object.manifest.as_mut().filter(|manifest| manifest.at(&["metadata", "annotations", REFRESH]).is_some())
-                && let Some(annotations) = Arc::make_mut(manifest).at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut)
+            if let Some(manifest) = object
+                .manifest
+                .as_mut()
+                .filter(|manifest| manifest.at(&["metadata", "annotations", REFRESH]).is_some())
+                && let Some(annotations) =
+                    Arc::make_mut(manifest).at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut)
             {
                 annotations.shift_remove(REFRESH);
             }
@@ -189,6 +230,54 @@ pub(super) fn is_up_to_date(world: &World<'_>, app: &App) -> bool {
     let head = world.git.head().map(|commit| &commit.id);
     let revision = app.source().target_revision;
     let looked_at = world.argocd.queues.looked_at(app.id);
-    let grace = world.argocd.queues.waits_for_grace(app.id) && !app.status.has_condition(ConditionType::ComparisonError);
+    let grace = world.argocd.queues.waits_for_grace(app.id)
+        && !app.status.has_condition(ConditionType::ComparisonError);
     !grace && (!source::is_branch(&revision) || looked_at == head)
+}
+
+#[cfg(test)]
+mod tests {
+    use manifests::objects::application::{Destination, IgnoreDifference};
+
+    use super::super::status::ComparedTo;
+    use super::*;
+
+    /// An Application that was compared at 100 s, and what is different now.
+    #[test]
+    fn an_application_is_compared_for_the_first_reason_that_holds() {
+        let compared = ComparedTo {
+            source: ApplicationSource { path: "app".to_owned(), ..ApplicationSource::default() },
+            destination: Destination::default(),
+            ignore_differences: vec![],
+        };
+        let spec = ApplicationSpec::default();
+        let moved = ApplicationSpec {
+            destination: Destination { namespace: "ai".to_owned(), ..Destination::default() },
+            ..spec.clone()
+        };
+        let ignoring =
+            ApplicationSpec { ignore_differences: vec![IgnoreDifference::default()], ..spec.clone() };
+        let status = ApplicationStatus {
+            reconciled_at: Some(Time::from_secs(100)),
+            compared_to: Some(compared.clone()),
+            ..ApplicationStatus::default()
+        };
+        let new = ApplicationStatus::default();
+        let other = ApplicationSource { path: "other".to_owned(), ..ApplicationSource::default() };
+        let (latest, forced) = (Some(Level::Latest), Some(Level::LatestForceResolve));
+        let table = [
+            ("nothing is different", &spec, &compared.source, &status, false, 220, None),
+            ("it expired", &spec, &compared.source, &status, false, 221, latest),
+            ("another destination", &moved, &compared.source, &status, false, 110, latest),
+            ("other ignored differences", &ignoring, &compared.source, &status, false, 110, latest),
+            ("another source", &spec, &other, &status, false, 110, forced),
+            ("it is new", &spec, &compared.source, &new, false, 110, forced),
+            ("it is asked for", &spec, &compared.source, &status, true, 110, forced),
+            ("it is asked for and expired", &spec, &compared.source, &status, true, 500, forced),
+        ];
+        for (name, spec, source, status, annotated, now, expected) in table {
+            let moment = Moment { annotated, resync: Duration::from_secs(120), now: Time::from_secs(now) };
+            assert_eq!(reason(spec, source, status, moment), expected, "{name}");
+        }
+    }
 }

@@ -80,7 +80,10 @@ mod tests {
         ];
         for (resync, jitter, expected, expected_jitter, refs) in table {
             let settings = from_values(resync, jitter);
-            assert_eq!((settings.resync, settings.jitter, settings.refs_fresh_for), (expected, expected_jitter, refs));
+            assert_eq!(
+                (settings.resync, settings.jitter, settings.refs_fresh_for),
+                (expected, expected_jitter, refs)
+            );
         }
     }
 }

@@ -56,7 +56,11 @@ impl Key {
 enum Cached {
     Manifests(Arc<Vec<Target>>),
     /// Failures in a row, with the first one's time and the last one's error.
-    Failed { first: Time, count: u32, error: String },
+    Failed {
+        first: Time,
+        count: u32,
+        error: String,
+    },
 }
 
 /// What is asked of the repo-server.
@@ -84,9 +88,15 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// What the repo-server answers, as it stands in the Application's condition.
-pub(super) fn load(world: &mut World<'_>, app: &App, settings: Settings, request: &Request) -> Result<Loaded, String> {
+pub(super) fn load(
+    world: &mut World<'_>,
+    app: &App,
+    settings: Settings,
+    request: &Request,
+) -> Result<Loaded, String> {
     refuse_what_is_not_rendered(world, app);
-    let failed = |error: String| format!("failed to generate manifest for source 1 of 1: {}", as_rpc_error(&error));
+    let failed =
+        |error: String| format!("failed to generate manifest for source 1 of 1: {}", as_rpc_error(&error));
     let commit = resolve(world, &request.revision, request.fresh, settings).map_err(failed)?;
     world.argocd.queues.of(app.id).looked_at = Some(commit.clone());
     let may_have_changed = may_have_changed(world, app, &commit, settings)?;
@@ -96,7 +106,12 @@ pub(super) fn load(world: &mut World<'_>, app: &App, settings: Settings, request
 
 /// Whether a commit may change anything for an Application since it was compared last. If not, the
 /// manifests of then are taken for those of the commit (`UpdateRevisionForPaths`).
-fn may_have_changed(world: &mut World<'_>, app: &App, commit: &CommitId, settings: Settings) -> Result<bool, String> {
+fn may_have_changed(
+    world: &mut World<'_>,
+    app: &App,
+    commit: &CommitId,
+    settings: Settings,
+) -> Result<bool, String> {
     let paths = paths::of(world, app);
     let compared = app.status.revision.clone();
     if paths.is_empty() || compared.is_empty() {
@@ -134,13 +149,20 @@ fn refuse_what_is_not_rendered(world: &mut World<'_>, app: &App) {
     } else if project::has_chart(world, app)
         && let Some(chart) = at(&["spec", "source", "chart"])
     {
-        world.fail(chart.problem(format!("Application `{}` deploys a Helm chart, which is not rendered", app.name())));
+        world.fail(
+            chart
+                .problem(format!("Application `{}` deploys a Helm chart, which is not rendered", app.name())),
+        );
     }
 }
 
 /// An error as gRPC hands it on.
 fn as_rpc_error(error: &str) -> String {
-    if error.starts_with("rpc error:") { error.to_owned() } else { format!("rpc error: code = Unknown desc = {error}") }
+    if error.starts_with("rpc error:") {
+        error.to_owned()
+    } else {
+        format!("rpc error: code = Unknown desc = {error}")
+    }
 }
 
 /// Finds the commit that a revision means (argo-cd util/git/client.go: lsRemote). The repository has
@@ -148,8 +170,15 @@ fn as_rpc_error(error: &str) -> String {
 ///
 /// # Errors
 /// A revision that is neither the branch nor a commit.
-pub(super) fn resolve(world: &mut World<'_>, revision: &str, fresh: bool, settings: Settings) -> Result<CommitId, String> {
-    let is_sha = |shortest: usize| (shortest..=40).contains(&revision.len()) && revision.bytes().all(|b| b.is_ascii_hexdigit());
+pub(super) fn resolve(
+    world: &mut World<'_>,
+    revision: &str,
+    fresh: bool,
+    settings: Settings,
+) -> Result<CommitId, String> {
+    let is_sha = |shortest: usize| {
+        (shortest..=40).contains(&revision.len()) && revision.bytes().all(|b| b.is_ascii_hexdigit())
+    };
     if is_sha(40) {
         return commit_of(world, revision);
     }
@@ -157,7 +186,11 @@ pub(super) fn resolve(world: &mut World<'_>, revision: &str, fresh: bool, settin
     if is_branch(revision) {
         return Ok(head);
     }
-    if is_sha(7) { commit_of(world, revision) } else { Err(format!("unable to resolve '{revision}' to a commit SHA")) }
+    if is_sha(7) {
+        commit_of(world, revision)
+    } else {
+        Err(format!("unable to resolve '{revision}' to a commit SHA"))
+    }
 }
 
 /// Whether a revision means the branch's newest commit.
@@ -190,7 +223,13 @@ fn read_refs(world: &mut World<'_>, fresh: bool, settings: Settings) -> Result<C
 
 /// The manifests of a path of a commit (argo-cd reposerver/repository/repository.go: GenerateManifest,
 /// getManifestCacheEntry).
-fn manifests(world: &mut World<'_>, app: &App, commit: &CommitId, path: &str, hard: bool) -> Result<Arc<Vec<Target>>, String> {
+fn manifests(
+    world: &mut World<'_>,
+    app: &App,
+    commit: &CommitId,
+    path: &str,
+    hard: bool,
+) -> Result<Arc<Vec<Target>>, String> {
     let key = Key::of(app, commit, path);
     let now = world.now();
     let cached = world.argocd.repository.manifests.get(&key).cloned();
@@ -217,20 +256,29 @@ fn manifests(world: &mut World<'_>, app: &App, commit: &CommitId, path: &str, ha
     generated
 }
 
-fn generate(world: &mut World<'_>, app: &App, commit: &CommitId, path: &str) -> Result<Arc<Vec<Target>>, String> {
+fn generate(
+    world: &mut World<'_>,
+    app: &App,
+    commit: &CommitId,
+    path: &str,
+) -> Result<Arc<Vec<Target>>, String> {
     let tree = world.git.commit(commit).map(|commit| commit.tree.clone()).unwrap_or_default();
     check_path(&tree, path)?;
     let nodes = match directory::source_type(&tree, path) {
         SourceType::Kustomize => build(world, &tree, path)?,
-        SourceType::Directory => directory::load(&tree, path).map_err(|problems| unreadable(&problems))?.objects,
+        SourceType::Directory => {
+            directory::load(&tree, path).map_err(|problems| unreadable(&problems))?.objects
+        }
         SourceType::Helm => {
-            let what = format!("`{path}` is a Helm chart, which is not rendered (Application `{}`)", app.name());
+            let what =
+                format!("`{path}` is a Helm chart, which is not rendered (Application `{}`)", app.name());
             world.fail(Problem::new(what).with_help("commit the rendered manifests, or use Kustomize"));
             Vec::new()
         }
     };
     let target = |node: Node| Target::new(node, app.name(), app.destination_namespace());
-    let targets: Vec<Target> = nodes.into_iter().map(target).collect::<Result<_, _>>().map_err(|problem| problem.message)?;
+    let targets: Vec<Target> =
+        nodes.into_iter().map(target).collect::<Result<_, _>>().map_err(|problem| problem.message)?;
     for target in &targets {
         discovery::report_not_simulated(world, target);
     }
@@ -250,7 +298,9 @@ fn check_path(tree: &Tree, path: &str) -> Result<(), String> {
 }
 
 fn build(world: &mut World<'_>, tree: &Tree, path: &str) -> Result<Vec<Node>, String> {
-    let failed = |error: &str| format!("`kustomize build <path to cached source>/{path}` failed exit status 1: Error: {error}");
+    let failed = |error: &str| {
+        format!("`kustomize build <path to cached source>/{path}` failed exit status 1: Error: {error}")
+    };
     if let Some(render) = world.options.render {
         return render(tree, path).map_err(|error| failed(&error));
     }
@@ -258,7 +308,11 @@ fn build(world: &mut World<'_>, tree: &Tree, path: &str) -> Result<Vec<Node>, St
         Ok(rendered) => Ok(rendered.objects),
         Err(kustomize::Error::Invalid(problem)) => Err(failed(&at_its_place(&problem))),
         Err(error @ kustomize::Error::NotImplemented { .. }) => {
-            world.fail(error.into_problem().with_help("use `--kustomize program`: the `kustomize` program then renders it"));
+            world.fail(
+                error
+                    .into_problem()
+                    .with_help("use `--kustomize program`: the `kustomize` program then renders it"),
+            );
             Ok(Vec::new())
         }
     }
@@ -289,7 +343,10 @@ mod tests {
             ("overlays/production", Ok(())),
             ("./overlays/production/", Ok(())),
             ("overlays/staging", Err("overlays/staging: app path does not exist")),
-            ("overlays/production/kustomization.yaml", Err("overlays/production/kustomization.yaml: app path is not a directory")),
+            (
+                "overlays/production/kustomization.yaml",
+                Err("overlays/production/kustomization.yaml: app path is not a directory"),
+            ),
             ("/etc", Err("/etc: app path is absolute")),
             ("../other", Err("../other: app path outside root")),
         ];
@@ -300,7 +357,13 @@ mod tests {
 
     #[test]
     fn an_error_is_wrapped_once() {
-        assert_eq!(as_rpc_error("x: app path does not exist"), "rpc error: code = Unknown desc = x: app path does not exist");
-        assert_eq!(as_rpc_error("rpc error: code = Internal desc = y"), "rpc error: code = Internal desc = y");
+        assert_eq!(
+            as_rpc_error("x: app path does not exist"),
+            "rpc error: code = Unknown desc = x: app path does not exist"
+        );
+        assert_eq!(
+            as_rpc_error("rpc error: code = Internal desc = y"),
+            "rpc error: code = Internal desc = y"
+        );
     }
 }

@@ -294,7 +294,8 @@ impl ResourceStatus {
             SyncStatus::OutOfSync => Some("OutOfSync".to_owned()),
             SyncStatus::Unknown => Some("Unknown".to_owned()),
         };
-        let health = self.health.filter(|health| *health != HealthStatus::Healthy).map(|health| format!("{health:?}"));
+        let health =
+            self.health.filter(|health| *health != HealthStatus::Healthy).map(|health| format!("{health:?}"));
         let why: Vec<String> = sync.into_iter().chain(health).collect();
         (!why.is_empty()).then(|| format!("{} {}: {}", self.key.kind, self.key.name, why.join(", ")))
     }
@@ -307,11 +308,18 @@ mod tests {
     #[test]
     fn conditions_of_types_that_were_not_evaluated_stay() {
         let mut status = ApplicationStatus::default();
-        status.set_conditions(vec![Condition::new(ConditionType::SyncError, "s")], &[ConditionType::SyncError]);
-        status.set_conditions(vec![Condition::new(ConditionType::ComparisonError, "c")], &[ConditionType::ComparisonError]);
+        status
+            .set_conditions(vec![Condition::new(ConditionType::SyncError, "s")], &[ConditionType::SyncError]);
+        status.set_conditions(
+            vec![Condition::new(ConditionType::ComparisonError, "c")],
+            &[ConditionType::ComparisonError],
+        );
         let texts: Vec<String> = status.conditions.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["ComparisonError: c", "SyncError: s"]);
         status.set_conditions(vec![], &[ConditionType::SyncError]);
-        assert!(!status.has_condition(ConditionType::SyncError) && status.has_condition(ConditionType::ComparisonError));
+        assert!(
+            !status.has_condition(ConditionType::SyncError)
+                && status.has_condition(ConditionType::ComparisonError)
+        );
     }
 }

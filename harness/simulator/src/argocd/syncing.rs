@@ -14,7 +14,10 @@ use super::discovery;
 use super::health;
 use super::project::Project;
 use super::source::{Request, at_its_place};
-use super::status::{Condition, ConditionType, Deployed, Operation, OperationState, ResourceResult, ResultCode, SyncPhase, SyncResult};
+use super::status::{
+    Condition, ConditionType, Deployed, Operation, OperationState, ResourceResult, ResultCode, SyncPhase,
+    SyncResult,
+};
 use super::target::{Target, live};
 use super::tasks::{self, Done, SyncTask};
 use crate::World;
@@ -35,7 +38,11 @@ pub(super) fn advance(world: &mut World<'_>, app: &App, project: &Project, state
         source: operation.source.clone(),
         resources: Vec::new(),
     });
-    let revision = if result.revision.is_empty() { result.source.target_revision.clone() } else { result.revision.clone() };
+    let revision = if result.revision.is_empty() {
+        result.source.target_revision.clone()
+    } else {
+        result.revision.clone()
+    };
     let request = Request { source: result.source.clone(), revision, hard: false, fresh: true };
     let Some(comparison) = compare::compare(world, app, project, &request) else { return };
     result.revision = comparison.revision.clone();
@@ -43,7 +50,13 @@ pub(super) fn advance(world: &mut World<'_>, app: &App, project: &Project, state
         (state.phase, state.message) = (OperationPhase::Error, message);
         return;
     }
-    let mut sync = Sync { app, project, operation: &operation, comparison: &comparison, results: std::mem::take(&mut result.resources) };
+    let mut sync = Sync {
+        app,
+        project,
+        operation: &operation,
+        comparison: &comparison,
+        results: std::mem::take(&mut result.resources),
+    };
     let outcome = sync.advance(world);
     result.resources = sync.results;
     (state.phase, state.message) = (outcome.phase, outcome.message);
@@ -60,7 +73,9 @@ fn errors(app: &App, comparison: &Comparison) -> Option<String> {
     let standing = app.status.conditions.iter().filter(|condition| !EVALUATED.contains(&condition.kind));
     let errors = standing.chain(&comparison.conditions).filter(|condition| match condition.kind {
         ConditionType::ComparisonError | ConditionType::InvalidSpecError => true,
-        ConditionType::RepeatedResourceWarning | ConditionType::SharedResourceWarning | ConditionType::SyncError => false,
+        ConditionType::RepeatedResourceWarning
+        | ConditionType::SharedResourceWarning
+        | ConditionType::SyncError => false,
     });
     let texts: Vec<String> = errors.map(Condition::to_string).collect();
     (!texts.is_empty()).then(|| texts.join(";"))
@@ -70,7 +85,8 @@ fn errors(app: &App, comparison: &Comparison) -> Option<String> {
 fn remember(world: &mut World<'_>, app: &App, state: &OperationState) {
     let Some(result) = &state.sync_result else { return };
     let now = world.now().truncated_to_secs();
-    let (revision, started_at, automated) = (result.revision.clone(), state.started_at, state.operation.automated);
+    let (revision, started_at, automated) =
+        (result.revision.clone(), state.started_at, state.operation.automated);
     let limit = app.spec.spec.revision_history_limit.unwrap_or(HISTORY_LIMIT);
     app::write(world, app.id, |status| {
         let id = status.history.last().map_or(0, |last| last.id + 1);
@@ -113,7 +129,11 @@ impl Outcome {
     /// The failure with the messages of the tasks that failed (`setOperationFailed`).
     fn failed_because(message: &str, tasks: &[SyncTask]) -> Self {
         let mut reasons: Vec<&str> = Vec::new();
-        for done in tasks.iter().filter_map(|task| task.done.as_ref()).filter(|done| done.code == ResultCode::SyncFailed) {
+        for done in tasks
+            .iter()
+            .filter_map(|task| task.done.as_ref())
+            .filter(|done| done.code == ResultCode::SyncFailed)
+        {
             if !reasons.contains(&done.message.as_str()) {
                 reasons.push(&done.message);
             }
@@ -126,7 +146,9 @@ impl Outcome {
 
     /// `waiting for healthy state of …` (`setRunningPhase`).
     fn waiting_for(tasks: &[&SyncTask]) -> Self {
-        let Some(first) = tasks.first() else { return Self::new(OperationPhase::Running, "one or more tasks are running") };
+        let Some(first) = tasks.first() else {
+            return Self::new(OperationPhase::Running, "one or more tasks are running");
+        };
         let key = &first.key;
         let more = match tasks.len() - 1 {
             0 => String::new(),
@@ -149,15 +171,20 @@ impl Sync<'_> {
         }
         self.update_running(world, &mut tasks);
         let is_multi_step = tasks.first().map(SyncTask::step) != tasks.last().map(SyncTask::step);
-        let running: Vec<&SyncTask> = tasks.iter().filter(|task| is_multi_step && task.is_running()).collect();
+        let running: Vec<&SyncTask> =
+            tasks.iter().filter(|task| is_multi_step && task.is_running()).collect();
         if !running.is_empty() {
             return Outcome::waiting_for(&running);
         }
         if tasks.iter().any(SyncTask::has_failed) {
-            return Outcome::failed_because("one or more synchronization tasks completed unsuccessfully", &tasks);
+            return Outcome::failed_because(
+                "one or more synchronization tasks completed unsuccessfully",
+                &tasks,
+            );
         }
         tasks.retain(|task| task.done.is_none() && !self.is_left_out(task));
-        let (Some(first), Some(last)) = (tasks.first().map(SyncTask::step), tasks.last().map(SyncTask::step)) else {
+        let (Some(first), Some(last)) = (tasks.first().map(SyncTask::step), tasks.last().map(SyncTask::step))
+        else {
             return Outcome::succeeded("successfully synced (no more tasks)");
         };
         let later: Vec<SyncTask> = tasks.iter().filter(|task| task.step() != first).cloned().collect();
@@ -186,12 +213,17 @@ impl Sync<'_> {
     fn is_selected(&self, key: &ObjectKey) -> bool {
         let selected = &self.operation.resources;
         selected.is_empty()
-            || selected.iter().any(|one| one.group == key.group && one.kind == key.kind && one.name == key.name)
+            || selected
+                .iter()
+                .any(|one| one.group == key.group && one.kind == key.kind && one.name == key.name)
     }
 
     /// `ApplyOutOfSyncOnly=true` leaves out what would not change.
     fn is_left_out(&self, task: &SyncTask) -> bool {
-        self.operation.has_option("ApplyOutOfSyncOnly=true") && !task.modified && task.live.is_some() && !task.is_prune()
+        self.operation.has_option("ApplyOutOfSyncOnly=true")
+            && !task.modified
+            && task.live.is_some()
+            && !task.is_prune()
     }
 
     /// The destination's namespace, if it is to be created and neither exists nor is desired. It is
@@ -199,17 +231,27 @@ impl Sync<'_> {
     fn namespace_task(&self, world: &World<'_>) -> Option<SyncTask> {
         let name = self.app.destination_namespace();
         let key = ObjectKey::new("", "Namespace", None, name);
-        let is_target = self.comparison.resources.iter().any(|resource| resource.key == key && resource.target.is_some());
+        let is_target =
+            self.comparison.resources.iter().any(|resource| resource.key == key && resource.target.is_some());
         let is_wanted = self.operation.has_option("CreateNamespace=true") && !name.is_empty() && !is_target;
         if !is_wanted || world.api.find(&key).is_some() {
             return None;
         }
-        let manifest = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let manifest =
+            serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let place = world.api.get(self.app.id).manifest.as_ref()?.place.clone();
         let manifest = Arc::new(Node::from_json(&manifest, &place));
         let api = objects::api_version(&manifest).ok()?;
         let target = Some(Target { key: key.clone(), api, manifest });
-        Some(SyncTask { phase: SyncPhase::PreSync, wave: 0, key, target, live: None, modified: true, done: None })
+        Some(SyncTask {
+            phase: SyncPhase::PreSync,
+            wave: 0,
+            key,
+            target,
+            live: None,
+            modified: true,
+            done: None,
+        })
     }
 
     /// Whether every task may be done: the API server knows its kind, the project permits it. If one
@@ -218,7 +260,9 @@ impl Sync<'_> {
         let mut valid = true;
         for task in tasks {
             let objection = match &task.target {
-                Some(target) => discovery::objection(world, &self.comparison.targets, &task.key, &target.api.version),
+                Some(target) => {
+                    discovery::objection(world, &self.comparison.targets, &task.key, &target.api.version)
+                }
                 None => None,
             };
             let objection = objection.or_else(|| self.project.permits_sync(&task.key).err());
@@ -240,7 +284,11 @@ impl Sync<'_> {
         }
         let mut valid = true;
         for task in tasks {
-            let Some(target) = task.target.as_ref().filter(|_| task.done.is_none() && !self.is_left_out(task)) else { continue };
+            let Some(target) =
+                task.target.as_ref().filter(|_| task.done.is_none() && !self.is_left_out(task))
+            else {
+                continue;
+            };
             if let Err(problem) = objects::Object::decode(&target.manifest) {
                 valid = false;
                 self.done(world, task, ResultCode::SyncFailed, at_its_place(&problem));
@@ -256,7 +304,12 @@ impl Sync<'_> {
             let phase = match health::of(world, id) {
                 None | Some(HealthStatus::Healthy) => OperationPhase::Succeeded,
                 Some(HealthStatus::Degraded) => OperationPhase::Failed,
-                Some(HealthStatus::Suspended | HealthStatus::Progressing | HealthStatus::Missing | HealthStatus::Unknown) => continue,
+                Some(
+                    HealthStatus::Suspended
+                    | HealthStatus::Progressing
+                    | HealthStatus::Missing
+                    | HealthStatus::Unknown,
+                ) => continue,
             };
             if let Some(done) = &mut task.done {
                 done.phase = phase;
@@ -321,7 +374,9 @@ impl Sync<'_> {
         let ignored = diff::ignored_fields(&self.app.spec.spec.ignore_differences, &task.key);
         let live = task.live.and_then(|id| world.api.get(id).manifest.as_ref());
         match live {
-            Some(live) if !ignored.is_empty() && self.operation.has_option("RespectIgnoreDifferences=true") => {
+            Some(live)
+                if !ignored.is_empty() && self.operation.has_option("RespectIgnoreDifferences=true") =>
+            {
                 Arc::new(diff::with_live_values(&target.manifest, live, &ignored))
             }
             Some(_) | None => Arc::clone(&target.manifest),
@@ -338,10 +393,22 @@ impl Sync<'_> {
     }
 
     /// Notes what was done to a task, and tells the timeline of everything but the unchanged.
-    fn done_as(&mut self, world: &mut World<'_>, task: &mut SyncTask, code: ResultCode, message: String, outcome: Option<SyncOutcome>) {
+    fn done_as(
+        &mut self,
+        world: &mut World<'_>,
+        task: &mut SyncTask,
+        code: ResultCode,
+        message: String,
+        outcome: Option<SyncOutcome>,
+    ) {
         if let Some(outcome) = outcome {
             let message = if outcome == SyncOutcome::Failed { message.clone() } else { String::new() };
-            let event = ResourceSynced { application: self.app.name().to_owned(), resource: resource_name(&task.key), outcome, message };
+            let event = ResourceSynced {
+                application: self.app.name().to_owned(),
+                resource: resource_name(&task.key),
+                outcome,
+                message,
+            };
             world.emit(Source::ArgoCd, Event::ResourceSynced(event));
         }
         task.done = Some(Done { code, phase: code.phase(), message });
@@ -351,7 +418,11 @@ impl Sync<'_> {
     fn store(&mut self, task: &SyncTask) {
         let Some(Done { code, phase, message }) = task.done.clone() else { return };
         let result = ResourceResult { key: task.key.clone(), sync_phase: task.phase, code, phase, message };
-        match self.results.iter_mut().find(|known| known.key == result.key && known.sync_phase == result.sync_phase) {
+        match self
+            .results
+            .iter_mut()
+            .find(|known| known.key == result.key && known.sync_phase == result.sync_phase)
+        {
             Some(known) => *known = result,
             None => self.results.push(result),
         }
@@ -360,7 +431,8 @@ impl Sync<'_> {
 
 /// The namespace of an object, if it does not exist.
 fn missing_namespace<'k>(world: &World<'_>, key: &'k ObjectKey) -> Option<&'k str> {
-    let namespace = key.namespace.as_deref().filter(|_| is_namespaced(&key.group, &key.kind) != Some(false))?;
+    let namespace =
+        key.namespace.as_deref().filter(|_| is_namespaced(&key.group, &key.kind) != Some(false))?;
     world.api.find(&ObjectKey::new("", "Namespace", None, namespace)).is_none().then_some(namespace)
 }
 

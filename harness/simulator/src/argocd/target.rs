@@ -45,7 +45,9 @@ impl Target {
                 Some(namespace) => set_text(metadata, "namespace", namespace),
                 None => remove(metadata, "namespace"),
             }
-            if let Some(annotations) = entry(metadata, "annotations").filter(|_| &*key.kind != "CustomResourceDefinition") {
+            if let Some(annotations) =
+                entry(metadata, "annotations").filter(|_| &*key.kind != "CustomResourceDefinition")
+            {
                 set_text(annotations, TRACKING, &tracking);
             }
         }
@@ -68,13 +70,19 @@ impl Target {
 
     /// Its sync options as written.
     pub(super) fn sync_options(&self) -> impl Iterator<Item = &str> {
-        self.annotation(SYNC_OPTIONS).unwrap_or_default().split(',').map(str::trim).filter(|option| !option.is_empty())
+        self.annotation(SYNC_OPTIONS)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|option| !option.is_empty())
     }
 }
 
 /// What an object that exists says through its annotations.
 pub(super) mod live {
-    use super::{COMPARE_OPTIONS, IGNORE_HEALTH, Object, SYNC_OPTIONS, SYNC_WAVE, TRACKING, has_option, wave as parsed};
+    use super::{
+        COMPARE_OPTIONS, IGNORE_HEALTH, Object, SYNC_OPTIONS, SYNC_WAVE, TRACKING, has_option, wave as parsed,
+    };
 
     /// The Application that it belongs to, if its tracking annotation was written for this very object.
     pub(in super::super) fn application(object: &Object) -> Option<&str> {

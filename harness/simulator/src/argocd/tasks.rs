@@ -62,7 +62,9 @@ impl SyncTask {
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.done.as_ref().is_some_and(|done| matches!(done.phase, OperationPhase::Failed | OperationPhase::Error))
+        self.done
+            .as_ref()
+            .is_some_and(|done| matches!(done.phase, OperationPhase::Failed | OperationPhase::Error))
     }
 
     /// Where it stands among the waves.
@@ -153,7 +155,12 @@ fn namespace_made(task: &SyncTask) -> Option<String> {
 }
 
 fn kind_defined(task: &SyncTask) -> Option<String> {
-    let spec = task.target.as_ref().filter(|target| &*target.key.kind == "CustomResourceDefinition")?.manifest.get("spec")?;
+    let spec = task
+        .target
+        .as_ref()
+        .filter(|target| &*target.key.kind == "CustomResourceDefinition")?
+        .manifest
+        .get("spec")?;
     Some(format!("{}/{}", spec.str_at(&["group"])?, spec.str_at(&["names", "kind"])?))
 }
 
@@ -181,7 +188,11 @@ pub(super) fn order_prunes(world: &World<'_>, tasks: &mut [SyncTask], prune_last
 pub(super) fn enrich(tasks: &mut [SyncTask], results: &[ResourceResult]) {
     for task in tasks {
         let result = results.iter().find(|result| result.key == task.key && result.sync_phase == task.phase);
-        task.done = result.map(|result| Done { code: result.code, phase: result.phase, message: result.message.clone() });
+        task.done = result.map(|result| Done {
+            code: result.code,
+            phase: result.phase,
+            message: result.message.clone(),
+        });
     }
 }
 
@@ -193,7 +204,15 @@ mod tests {
         let text = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n");
         let target = Target::new(yaml::parse_one("t.yaml", text.as_bytes()).unwrap(), "app", "ai").unwrap();
         let key = ObjectKey::new("", kind, namespace, name);
-        SyncTask { phase: SyncPhase::Sync, wave, key, target: Some(target), live: None, modified: true, done: None }
+        SyncTask {
+            phase: SyncPhase::Sync,
+            wave,
+            key,
+            target: Some(target),
+            live: None,
+            modified: true,
+            done: None,
+        }
     }
 
     fn names(tasks: &[SyncTask]) -> Vec<String> {
@@ -228,7 +247,11 @@ mod tests {
 
     #[test]
     fn a_namespace_moves_before_what_lives_in_it() {
-        let mut tasks = vec![task("ConfigMap", "c", -5, Some("ai")), task("Namespace", "ai", 0, None), task("Secret", "s", -5, Some("ai"))];
+        let mut tasks = vec![
+            task("ConfigMap", "c", -5, Some("ai")),
+            task("Namespace", "ai", 0, None),
+            task("Secret", "s", -5, Some("ai")),
+        ];
         sort(&mut tasks);
         assert_eq!(names(&tasks), ["Namespace/ai", "Secret/s", "ConfigMap/c"]);
         assert_eq!(tasks[0].wave, -5);

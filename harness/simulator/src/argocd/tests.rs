@@ -45,7 +45,8 @@ impl Bench {
     }
 
     fn with(files: &[(&str, &str)], app: &str, render: Option<crate::run::Render>) -> Self {
-        let text = "name: t\nrepository: .\nexpect: [{application: llama3, becomes: {sync: Synced}, within: 5m}]\n";
+        let text =
+            "name: t\nrepository: .\nexpect: [{application: llama3, becomes: {sync: Synced}, within: 5m}]\n";
         let scenario = Scenario::read("t.yaml", text.as_bytes()).unwrap().remove(0);
         let options = Options {
             seed: 1,
@@ -54,7 +55,8 @@ impl Bench {
             version: "test".to_owned(),
             render,
         };
-        let mut bench = Self { world: World::new(Box::leak(Box::new(scenario)), Box::leak(Box::new(options))) };
+        let mut bench =
+            Self { world: World::new(Box::leak(Box::new(scenario)), Box::leak(Box::new(options))) };
         bench.push(files);
         bench.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n");
         bench.apply(app);
@@ -146,9 +148,11 @@ impl Bench {
         let entries = self.world.entries.iter();
         entries
             .filter_map(|entry| match &entry.event {
-                Event::ResourceSynced(event) => {
-                    Some((entry.at.as_millis(), format!("{}/{}", event.resource.kind, event.resource.name), event.outcome))
-                }
+                Event::ResourceSynced(event) => Some((
+                    entry.at.as_millis(),
+                    format!("{}/{}", event.resource.kind, event.resource.name),
+                    event.outcome,
+                )),
                 _ => None,
             })
             .collect()
@@ -158,7 +162,9 @@ impl Bench {
         let entries = self.world.entries.iter();
         entries
             .filter_map(|entry| match &entry.event {
-                Event::ResourceSynced(event) if event.outcome == SyncOutcome::Failed => Some(event.message.clone()),
+                Event::ResourceSynced(event) if event.outcome == SyncOutcome::Failed => {
+                    Some(event.message.clone())
+                }
                 _ => None,
             })
             .collect()

@@ -57,7 +57,11 @@ fn applying_a_managed_object_by_hand_takes_its_tracking_and_is_healed() {
 fn ignored_fields_are_overwritten_by_a_sync_unless_it_respects_them() {
     let ignoring = "\n  ignoreDifferences: [{group: '', kind: ConfigMap, jsonPointers: [/data/version]}]\n";
     for (respects, expected) in [(false, "1"), (true, "9")] {
-        let option = if respects { "CreateNamespace=true, RespectIgnoreDifferences=true" } else { "CreateNamespace=true" };
+        let option = if respects {
+            "CreateNamespace=true, RespectIgnoreDifferences=true"
+        } else {
+            "CreateNamespace=true"
+        };
         let app = format!("{}{ignoring}", APP.trim_end()).replace("CreateNamespace=true", option);
         let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &app);
         bench.run_until(1);

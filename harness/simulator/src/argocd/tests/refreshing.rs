@@ -14,8 +14,14 @@ fn a_new_application_is_compared_and_synced_at_once() {
     assert_eq!((observed.sync, observed.health), (SyncStatus::Synced, timeline::HealthStatus::Healthy));
     assert_eq!(observed.revision, bench.world.git.head().unwrap().id.to_string());
     let operation = observed.operation.unwrap();
-    assert_eq!((operation.phase, operation.message.as_str()), (OperationPhase::Succeeded, "successfully synced (all tasks run)"));
-    let expected = [(0, "Namespace/ai".to_owned(), SyncOutcome::Created), (0, "ConfigMap/config".to_owned(), SyncOutcome::Created)];
+    assert_eq!(
+        (operation.phase, operation.message.as_str()),
+        (OperationPhase::Succeeded, "successfully synced (all tasks run)")
+    );
+    let expected = [
+        (0, "Namespace/ai".to_owned(), SyncOutcome::Created),
+        (0, "ConfigMap/config".to_owned(), SyncOutcome::Created),
+    ];
     assert_eq!(bench.synced(), expected);
     assert_eq!(bench.status().history.len(), 1);
     assert!(bench.is_settled());
@@ -50,7 +56,10 @@ fn a_webhook_brings_a_push_at_once() {
 
 #[test]
 fn a_commit_elsewhere_does_not_concern_an_application_with_paths() {
-    let app = APP.replace("name: llama3, ", "name: llama3, annotations: {argocd.argoproj.io/manifest-generate-paths: .}, ");
+    let app = APP.replace(
+        "name: llama3, ",
+        "name: llama3, annotations: {argocd.argoproj.io/manifest-generate-paths: .}, ",
+    );
     let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &app);
     bench.run_until(1);
     let first = bench.status().revision.clone();
@@ -111,7 +120,9 @@ fn a_missing_path_is_a_comparison_error_and_found_late_by_polls() {
     let observed = bench.observed();
     assert_eq!(
         observed.conditions,
-        ["ComparisonError: Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = app: app path does not exist"]
+        [
+            "ComparisonError: Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = app: app path does not exist"
+        ]
     );
     assert_eq!(observed.health, timeline::HealthStatus::Healthy);
     assert!(bench.data("config").is_some() && bench.is_settled());
@@ -126,16 +137,23 @@ fn the_third_failure_in_a_row_pauses_generation() {
         let now = bench.world.now().as_millis() / 1000;
         bench.run_until(now + 1);
     }
-    assert!(bench.observed().conditions[0].contains("Manifest generation error (cached): app: app path does not exist"));
+    assert!(
+        bench.observed().conditions[0]
+            .contains("Manifest generation error (cached): app: app path does not exist")
+    );
 }
 
 #[test]
 fn a_missing_project_makes_everything_unknown_until_it_exists() {
-    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &APP.replace("project: default", "project: ai-models"));
+    let mut bench =
+        Bench::new(&[("app/config.yaml", CONFIG)], &APP.replace("project: default", "project: ai-models"));
     bench.run_until(10);
     let observed = bench.observed();
     assert_eq!((observed.sync, observed.health), (SyncStatus::Unknown, timeline::HealthStatus::Unknown));
-    assert_eq!(observed.conditions, ["InvalidSpecError: Application referencing project ai-models which does not exist"]);
+    assert_eq!(
+        observed.conditions,
+        ["InvalidSpecError: Application referencing project ai-models which does not exist"]
+    );
     assert!(observed.operation.is_none() && bench.is_settled());
     bench.apply(
         "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: ai-models, namespace: argocd}\nspec:\n  sourceRepos: ['*']\n  destinations: [{server: '*', namespace: ai}]\n  clusterResourceWhitelist: [{group: '', kind: Namespace}]\n",
@@ -148,7 +166,10 @@ fn a_missing_project_makes_everything_unknown_until_it_exists() {
 
 #[test]
 fn a_revision_that_is_no_branch_and_no_commit_is_a_comparison_error() {
-    let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &APP.replace("targetRevision: main", "targetRevision: v2"));
+    let mut bench = Bench::new(
+        &[("app/config.yaml", CONFIG)],
+        &APP.replace("targetRevision: main", "targetRevision: v2"),
+    );
     bench.run_until(1);
     assert!(bench.observed().conditions[0].ends_with("unable to resolve 'v2' to a commit SHA"));
     assert_eq!(bench.observed().revision, "v2");
@@ -174,7 +195,10 @@ fn an_application_may_hold_another() {
     bench.run_until(5);
     assert_eq!(bench.data("config").as_deref(), Some("1"));
     let apps = bench.world.api.of_kind("argoproj.io", "Application");
-    assert!(apps.map(|app| argocd::observed(&bench.world, app.id).unwrap()).all(|app| app.sync == SyncStatus::Synced));
+    assert!(
+        apps.map(|app| argocd::observed(&bench.world, app.id).unwrap())
+            .all(|app| app.sync == SyncStatus::Synced)
+    );
 }
 
 #[test]
@@ -209,17 +233,26 @@ fn what_the_built_in_kustomize_does_not_render_ends_the_run_unless_a_program_ren
     bench.run_until(1);
     let problem = bench.world.failure.take().unwrap().to_string();
     assert!(problem.contains("helmCharts") && problem.contains("--kustomize program"), "{problem}");
-    let mut bench = Bench::with(&files, APP, Some(|_, path| yaml::parse(path, CONFIG.as_bytes()).map_err(|p| p.to_string())));
+    let mut bench = Bench::with(
+        &files,
+        APP,
+        Some(|_, path| yaml::parse(path, CONFIG.as_bytes()).map_err(|p| p.to_string())),
+    );
     bench.run_until(1);
     assert!(is_synced(&bench) && bench.data("config").is_some());
     let mut bench = Bench::with(&files, APP, Some(|_, _| Err("no such chart".to_owned())));
     bench.run_until(1);
-    assert!(bench.observed().conditions[0].ends_with("`kustomize build <path to cached source>/app` failed exit status 1: Error: no such chart"));
+    assert!(bench.observed().conditions[0].ends_with(
+        "`kustomize build <path to cached source>/app` failed exit status 1: Error: no such chart"
+    ));
 }
 
 #[test]
 fn an_application_that_is_to_be_skipped_is_left_alone() {
-    let app = APP.replace("name: llama3, ", "name: llama3, annotations: {argocd.argoproj.io/skip-reconcile: 'true'}, ");
+    let app = APP.replace(
+        "name: llama3, ",
+        "name: llama3, annotations: {argocd.argoproj.io/skip-reconcile: 'true'}, ",
+    );
     let mut bench = Bench::new(&[("app/config.yaml", CONFIG)], &app);
     bench.run_until(1000);
     assert!(bench.data("config").is_none() && bench.status().sync.is_none());
