@@ -19,6 +19,7 @@ mod observed;
 mod operate;
 mod pass;
 mod pause;
+mod promotion;
 mod replicas;
 mod restart;
 mod services;

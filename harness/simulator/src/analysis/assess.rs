@@ -107,7 +107,7 @@ pub(super) fn run_phase(
         } else if worst.is_none_or(|worst| badness(result.phase) > badness(worst)) {
             worst = Some(result.phase);
             if let Some((_, reason)) = exceeded(metric, result) {
-                message = format!("Metric \"{}\" assessed {:?} due to {reason}", metric.name, result.phase);
+                message = format!("Metric \"{}\" assessed {} due to {reason}", metric.name, result.phase);
                 if !result.message.is_empty() {
                     message.push_str(&format!(": \"Error Message: {}\"", result.message));
                 }

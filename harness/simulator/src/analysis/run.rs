@@ -225,8 +225,8 @@ fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Pla
             result.message = result.measurements.last().map(|last| last.message.clone()).unwrap_or_default();
             result.phase = phase;
             if metric::is_completed(phase) {
-                let message = format!("Metric '{name}' Completed. Result: {phase:?}");
-                world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase:?}"), message);
+                let message = format!("Metric '{name}' Completed. Result: {phase}");
+                world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase}"), message);
             }
         }
         let surplus = result.measurements.len().saturating_sub(planned.retention);
@@ -273,8 +273,8 @@ fn write(world: &mut World<'_>, id: ObjectId, before: &RunStatus, status: RunSta
     });
     let Some(phase) = changed else { return };
     if metric::is_completed(phase) {
-        let text = format!("Analysis Completed. Result: {phase:?}");
-        world.record(Source::Analysis, id, is_bad(phase), &format!("AnalysisRun{phase:?}"), text);
+        let text = format!("Analysis Completed. Result: {phase}");
+        world.record(Source::Analysis, id, is_bad(phase), &format!("AnalysisRun{phase}"), text);
     }
     let object = world.api.get(id);
     let Body::AnalysisRun(run) = &object.body else { return };

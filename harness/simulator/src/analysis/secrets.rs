@@ -55,7 +55,7 @@ fn secret_entry(world: &World<'_>, namespace: &str, name: &str, entry: &str) -> 
 }
 
 /// Text in base64; what is no UTF-8 is replaced.
-fn decode_base64(text: &str) -> Option<String> {
+pub(crate) fn decode_base64(text: &str) -> Option<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
     for c in text.bytes().filter(|b| !b.is_ascii_whitespace() && *b != b'=') {

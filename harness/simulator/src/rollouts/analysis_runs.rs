@@ -220,11 +220,11 @@ fn announce(
     }
     let previous = match before {
         None => "NoPreviousStatus".to_owned(),
-        Some(before) => before.phase.map(|phase| format!("{phase:?}")).unwrap_or_default(),
+        Some(before) => before.phase.map(|phase| phase.to_string()).unwrap_or_default(),
     };
     let warning = matches!(phase, AnalysisPhase::Failed | AnalysisPhase::Error);
-    let message = format!("{kind} Analysis Run '{name}' Status New: '{phase:?}' Previous: '{previous}'");
-    world.record(Source::Rollouts, pass.id, warning, &format!("AnalysisRun{phase:?}"), message);
+    let message = format!("{kind} Analysis Run '{name}' Status New: '{phase}' Previous: '{previous}'");
+    world.record(Source::Rollouts, pass.id, warning, &format!("AnalysisRun{phase}"), message);
 }
 
 fn reference(world: &World<'_>, id: ObjectId) -> RunReference {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use manifests::objects::analysis::AnalysisTemplate;
-use manifests::objects::{self, ObjectKey, PodTemplate, References, Rollout, Service, StepKind};
+use manifests::objects::{self, ObjectKey, PodTemplate, References, Rollout, Service};
 use timeline::Source;
 use units::Duration;
 
@@ -27,7 +27,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     let Body::Rollout(spec, state) = &object.body else { return None };
     let (spec, state) = (Arc::clone(spec), (**state).clone());
     let namespace: Arc<str> = object.key.namespace.clone().unwrap_or_default();
-    report_not_simulated(world, &spec, id);
+    // What is not simulated of a Rollout was told when its manifest was read.
     if spec.canary().is_none() && spec.spec.strategy.blue_green.is_some() {
         return None;
     }
@@ -173,45 +173,6 @@ fn create_set(
     let (kind, reason) = (ConditionKind::Progressing, Reason::NewReplicaSetCreated);
     next.set_condition(Condition::new(kind, ConditionStatus::True, reason, message, now));
     write(world, id, next);
-}
-
-/// Tells what of the Rollout is not simulated, and what happens in its place.
-fn report_not_simulated(world: &mut World<'_>, rollout: &Rollout, id: ObjectId) {
-    let manifest = world.api.get(id).manifest.clone();
-    let place = |path: &[&str]| {
-        let node = manifest.as_deref().and_then(|manifest| manifest.at(path));
-        node.map(|node| node.place.to_string()).unwrap_or_default()
-    };
-    let Some(canary) = rollout.canary() else {
-        if rollout.spec.strategy.blue_green.is_some() {
-            let place = place(&["spec", "strategy", "blueGreen"]);
-            world.not_simulated("spec.strategy.blueGreen", place, "the Rollout is not acted upon");
-        }
-        return;
-    };
-    if let Some(routing) = &canary.traffic_routing {
-        let place = place(&["spec", "strategy", "canary", "trafficRouting"]);
-        for router in routing.routers() {
-            let what = format!("spec.strategy.canary.trafficRouting.{router}");
-            let instead = "the Rollout is walked as one without a traffic router: the numbers of pods decide the weight";
-            world.not_simulated(what, place.clone(), instead);
-        }
-    }
-    for (index, step) in canary.steps.iter().enumerate() {
-        let what = format!("spec.strategy.canary.steps[{index}]");
-        let (kind, instead) = match step.kind() {
-            Some(StepKind::Experiment) => ("experiment", "the Rollout stays at this step"),
-            Some(StepKind::Plugin) => ("plugin", "the Rollout stays at this step"),
-            Some(StepKind::SetCanaryScale) => {
-                ("setCanaryScale", "without a traffic router it changes nothing")
-            }
-            Some(StepKind::SetHeaderRoute) => ("setHeaderRoute", "the step completes and routes nothing"),
-            Some(StepKind::SetMirrorRoute) => ("setMirrorRoute", "the step completes and mirrors nothing"),
-            Some(StepKind::Pause | StepKind::SetWeight | StepKind::Analysis) | None => continue,
-        };
-        let place = step.place.as_ref().map(ToString::to_string).unwrap_or_default();
-        world.not_simulated(format!("{what}.{kind}"), place, instead);
-    }
 }
 
 /// What a Rollout's references lead to.

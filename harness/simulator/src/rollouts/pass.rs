@@ -12,7 +12,7 @@ use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
 use super::replicas::{self, Size, Sizes, Wanted};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
-use super::{analysis_runs, ephemeral, history, load, restart, services, sizes, steps, workload};
+use super::{analysis_runs, ephemeral, history, load, restart, services, sizes, steps};
 use crate::api::{Body, ObjectId};
 use crate::{Task, World};
 
@@ -239,79 +239,6 @@ impl Pass {
         next
     }
 
-    /// Starts afresh for another template or other steps (`resetRolloutStatus`).
-    fn reset(&mut self, world: &mut World<'_>, next: &mut RolloutState) {
-        self.pauses.clear();
-        self.pauses.remove_abort();
-        next.promote_full = false;
-        next.step_run = None;
-        next.background_run = None;
-        let count = steps::count(&self.rollout);
-        if count == 0 {
-            next.current_step_index = None;
-            return;
-        }
-        let new = self.new_set();
-        let skipped = if self.before.stable_rs.as_ref() == Some(&new.hash) {
-            Some("Rollback to stable ReplicaSets")
-        } else if self.is_rollback_within_window() && new.size.spec > 0 {
-            Some("Rollback to active ReplicaSets within RollbackWindow")
-        } else {
-            None
-        };
-        if let Some(message) = skipped {
-            world.record(Source::Rollouts, self.id, false, "SkipSteps", message);
-        }
-        next.current_step_index = Some(if skipped.is_some() { count } else { 0 });
-    }
-
-    /// Why the wanted template is to be trusted now, if it is (`shouldFullPromote`). The very first one
-    /// is trusted before any of its pods exists.
-    fn promotion(&self) -> Option<String> {
-        if self.stable.is_none() {
-            return Some("Initial deploy".to_owned());
-        }
-        if self.pauses.is_aborted(&self.before) {
-            return None;
-        }
-        let replicas = i64::from(self.rollout.spec.replicas());
-        let new = self.new_set().size;
-        if new.available < replicas && !replicas::enough_available(self.threshold(), new, replicas) {
-            return None;
-        }
-        let count = steps::count(&self.rollout);
-        let reached = steps::current(&self.rollout, &self.before).1;
-        if self.before.promote_full {
-            Some("Full promotion requested".to_owned())
-        } else if self.is_rollback_within_window() {
-            Some("Rollback within window".to_owned())
-        } else if self.is_back_at_stable() {
-            Some("Fast rollback".to_owned())
-        } else if count == 0 || reached == Some(count) {
-            Some(format!("Completed all {count} canary steps"))
-        } else {
-            None
-        }
-    }
-
-    /// Trusts the wanted template (`promoteStable`).
-    fn promote(&mut self, world: &mut World<'_>, next: &mut RolloutState, reason: &str) {
-        self.pauses.clear();
-        self.pauses.remove_abort();
-        next.promote_full = false;
-        let count = steps::count(&self.rollout);
-        next.current_step_index = (count > 0).then_some(count);
-        let (revision, hash) = (next.revision, self.new_set().hash.clone());
-        if next.stable_rs.as_ref() != Some(&hash) {
-            let message = format!("Rollout completed update to revision {revision} ({hash}): {reason}");
-            world.record(Source::Rollouts, self.id, false, "RolloutCompleted", message);
-            next.stable_rs = Some(hash);
-        }
-        if revision == 1 && self.before.phase == Some(RolloutPhase::Healthy) {
-            workload::scale_down_on_success(world, self);
-        }
-    }
-
     /// `completedCurrentCanaryStep`.
     fn is_complete(&self, step: &Step) -> bool {
         if self.rollout.spec.paused {
@@ -426,7 +353,7 @@ impl Pass {
         }
     }
 
-    fn threshold(&self) -> Option<manifests::objects::rollout::ProgressThreshold> {
+    pub(super) fn threshold(&self) -> Option<manifests::objects::rollout::ProgressThreshold> {
         self.rollout.canary().and_then(|canary| canary.replica_progress_threshold)
     }
 
@@ -443,28 +370,6 @@ impl Pass {
             pauses: &self.pauses,
             now: self.now,
         }
-    }
-
-    /// Whether the wanted template is the trusted one.
-    fn is_back_at_stable(&self) -> bool {
-        self.before.stable_rs.as_ref() == Some(&self.new_set().hash)
-    }
-
-    /// Whether the steps are skipped (`isFastRollback`).
-    pub(super) fn is_fast_rollback(&self) -> bool {
-        self.stable.is_some() && (self.is_back_at_stable() || self.is_rollback_within_window())
-    }
-
-    /// Whether the wanted template is older than the trusted one, with fewer than
-    /// `rollbackWindow.revisions` ReplicaSets made between them (`isRollbackWithinWindow`).
-    pub(super) fn is_rollback_within_window(&self) -> bool {
-        let (Some(window), Some(stable)) = (self.rollout.spec.rollback_window, self.stable_set()) else {
-            return false;
-        };
-        let created = |set: &Set| set.created.truncated_to_secs();
-        let (new, stable) = (created(self.new_set()), created(stable));
-        let between = self.sets.iter().filter(|set| new < created(set) && created(set) < stable).count();
-        new < stable && i64::try_from(between).is_ok_and(|between| between < i64::from(window.revisions))
     }
 }
 

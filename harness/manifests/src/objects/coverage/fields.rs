@@ -286,21 +286,17 @@ const ROUTERS: Effects = &[
 ];
 const STEP_EFFECTS: Effects = &[
     ("setCanaryScale", "the canary's size follows the weight"),
-    ("experiment", "experiments do not run"),
+    ("experiment", "experiments do not run: the Rollout stays at the step"),
     ("setHeaderRoute", "traffic is not routed by header"),
     ("setMirrorRoute", "traffic is not mirrored"),
-    ("plugin", "step plugins do not run"),
+    ("plugin", "step plugins do not run: the Rollout stays at the step"),
 ];
 
 fn rollout() -> Vec<Part> {
     let canary = "spec.strategy.canary";
     let own = vec![
         part::<rollout::Rollout>("", ROOT, &[]),
-        part::<rollout::RolloutSpec>(
-            "spec",
-            &[],
-            &[("restartAt", "pods are not restarted at a time of the calendar")],
-        ),
+        part::<rollout::RolloutSpec>("spec", &[], &[]),
         part::<values::LabelSelector>("spec.selector", &[], &[]),
         part::<rollout::WorkloadReference>("spec.workloadRef", &[], &[]),
         part::<rollout::AnalysisHistory>("spec.analysis", &[], &[]),
@@ -308,7 +304,7 @@ fn rollout() -> Vec<Part> {
         part::<rollout::RolloutStrategy>(
             "spec.strategy",
             &[],
-            &[("blueGreen", "only the canary strategy is modelled")],
+            &[("blueGreen", "only the canary strategy is modelled: the Rollout is not acted upon")],
         ),
         part::<rollout::CanaryStrategy>(
             canary,
