@@ -244,3 +244,179 @@ pub(super) fn note_pauses(rollout: &Rollout, state: &RolloutState, now: Time) ->
     }
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::{PauseCondition, PauseReason};
+    use super::*;
+
+    /// Four pods at the second of three steps, in the middle of an update.
+    fn updating() -> RolloutState {
+        RolloutState {
+            observed_generation: 1,
+            current_pod_hash: Some("new".into()),
+            stable_rs: Some("old".into()),
+            current_step_index: Some(1),
+            current_step_hash: Some("steps".to_owned()),
+            replicas: 4,
+            updated: 2,
+            ready: 3,
+            available: 3,
+            ..RolloutState::default()
+        }
+    }
+
+    fn promoted() -> RolloutState {
+        RolloutState {
+            stable_rs: Some("new".into()),
+            current_step_index: Some(3),
+            updated: 4,
+            ready: 4,
+            available: 4,
+            ..updating()
+        }
+    }
+
+    fn progressing(reason: Reason, updated: u64) -> RolloutState {
+        let mut state = updating();
+        let (kind, status, now) =
+            (ConditionKind::Progressing, ConditionStatus::True, Time::from_secs(updated));
+        state.set_condition(Condition::new(kind, status, reason, "", now));
+        state
+    }
+
+    fn situation<'a>(rollout: &'a Rollout, pauses: &'a PauseContext, now: u64) -> Situation<'a> {
+        Situation { rollout, generation: 1, new_set: "model-new", pauses, now: Time::from_secs(now) }
+    }
+
+    /// Four pods, three steps of which the third takes no time by itself, a deadline of 60 s.
+    fn rollout() -> Rollout {
+        let steps = vec![manifests::objects::Step { set_weight: Some(50), ..Default::default() }; 3];
+        let mut rollout = Rollout::default();
+        rollout.spec.replicas = Some(4);
+        rollout.spec.progress_deadline_seconds = Some(60);
+        rollout.spec.strategy.canary =
+            Some(manifests::objects::rollout::CanaryStrategy { steps, ..Default::default() });
+        rollout
+    }
+
+    #[test]
+    fn progress_is_any_pod_step_or_template_that_moved_forward() {
+        type Change = fn(&mut RolloutState);
+        let cases: [(&str, Change, bool); 9] = [
+            ("nothing", |_| (), false),
+            ("an updated pod more", |state| (state.replicas, state.updated) = (5, 3), true),
+            ("an updated pod less", |state| (state.replicas, state.updated) = (3, 1), true),
+            ("an old pod less", |state| state.replicas = 3, true),
+            ("an old pod more", |state| state.replicas = 5, false),
+            ("a ready pod more", |state| state.ready = 4, true),
+            ("an available pod less", |state| state.available = 2, false),
+            ("the next step", |state| state.current_step_index = Some(2), true),
+            ("another stable template", |state| state.stable_rs = Some("new".into()), true),
+        ];
+        for (name, change, expected) in cases {
+            let mut after = updating();
+            change(&mut after);
+            assert_eq!(is_progress(&updating(), &after), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn healthy_is_all_pods_of_a_trusted_template_with_every_step_done() {
+        type Change = fn(&mut RolloutState);
+        let cases: [(&str, Change, bool); 6] = [
+            ("promoted", |_| (), true),
+            ("a pod not available", |state| state.available = 3, false),
+            ("an old pod left", |state| state.replicas = 5, false),
+            ("not updated", |state| state.updated = 3, false),
+            ("a step left", |state| state.current_step_index = Some(2), false),
+            ("not trusted", |state| state.stable_rs = Some("old".into()), false),
+        ];
+        let (rollout, pauses) = (rollout(), PauseContext::default());
+        let situation = situation(&rollout, &pauses, 0);
+        for (name, change, expected) in cases {
+            let mut after = promoted();
+            change(&mut after);
+            assert_eq!(situation.is_healthy(&promoted(), &after), expected, "{name}");
+        }
+        let unseen = RolloutState { observed_generation: 0, ..promoted() };
+        assert!(!situation.is_healthy(&unseen, &promoted()), "a spec that was not seen before this pass");
+    }
+
+    #[test]
+    fn the_deadline_counts_from_the_last_progress_and_not_in_pauses_or_after_an_abort() {
+        let (rollout, pauses) = (rollout(), PauseContext::default());
+        let cases = [
+            ("in time", Reason::ReplicaSetUpdated, 100, 159, false),
+            ("too late", Reason::ReplicaSetUpdated, 100, 160, true),
+            ("since the resumption", Reason::RolloutResumed, 100, 160, true),
+            ("paused", Reason::RolloutPaused, 100, 1000, false),
+            ("aborted", Reason::RolloutAborted, 100, 1000, false),
+            ("too late already", Reason::ProgressDeadlineExceeded, 100, 101, true),
+        ];
+        for (name, reason, updated, now, expected) in cases {
+            let state = progressing(reason, updated);
+            assert_eq!(situation(&rollout, &pauses, now).is_timed_out(&state), expected, "{name}");
+        }
+        assert!(!situation(&rollout, &pauses, 1000).is_timed_out(&updating()), "no progress was ever noted");
+    }
+
+    #[test]
+    fn the_deadline_is_looked_at_a_second_after_it() {
+        let (rollout, pauses) = (rollout(), PauseContext::default());
+        let check = |state: &RolloutState, now| {
+            situation(&rollout, &pauses, now).deadline_check(state).map(|at| at.as_millis() / 1000)
+        };
+        let state = progressing(Reason::ReplicaSetUpdated, 100);
+        assert_eq!(check(&state, 100), Some(161));
+        assert_eq!(check(&state, 160), None);
+        assert_eq!(check(&RolloutState { abort: true, ..state.clone() }, 100), None);
+        assert_eq!(check(&progressing(Reason::ProgressDeadlineExceeded, 100), 100), None);
+        let pause = PauseCondition { reason: PauseReason::InconclusiveAnalysisRun, start: Time::ZERO };
+        assert_eq!(check(&RolloutState { pause_conditions: vec![pause], ..state }, 100), None);
+    }
+
+    #[test]
+    fn progress_renews_the_condition_and_the_deadline_only_marks_the_rollout() {
+        let (rollout, pauses) = (rollout(), PauseContext::default());
+        let before = progressing(Reason::ReplicaSetUpdated, 100);
+        let mut after = RolloutState { ready: 4, ..before.clone() };
+        situation(&rollout, &pauses, 150).update(&before, &mut after);
+        let condition = after.condition(ConditionKind::Progressing).unwrap();
+        assert_eq!((condition.updated, condition.transitioned), (Time::from_secs(150), Time::from_secs(100)));
+        let mut late = before.clone();
+        situation(&rollout, &pauses, 160).update(&before, &mut late);
+        let condition = late.condition(ConditionKind::Progressing).unwrap();
+        assert_eq!(condition.reason, Reason::ProgressDeadlineExceeded);
+        assert_eq!(condition.message, "ReplicaSet \"model-new\" has timed out progressing.");
+    }
+
+    #[test]
+    fn pauses_and_lifted_aborts_are_noted_before_anything_else() {
+        let rollout = rollout();
+        let noted = |state: &RolloutState| -> Vec<(ConditionKind, ConditionStatus, Reason)> {
+            let changes = note_pauses(&rollout, state, Time::ZERO);
+            changes.iter().map(|change| (change.kind, change.status, change.reason)).collect()
+        };
+        let pause = PauseCondition { reason: PauseReason::CanaryPauseStep, start: Time::ZERO };
+        let running = progressing(Reason::ReplicaSetUpdated, 0);
+        let paused = RolloutState { pause_conditions: vec![pause], ..running.clone() };
+        let began = [
+            (ConditionKind::Progressing, ConditionStatus::Unknown, Reason::RolloutPaused),
+            (ConditionKind::Paused, ConditionStatus::True, Reason::RolloutPaused),
+        ];
+        assert_eq!(noted(&running), []);
+        assert_eq!(noted(&paused), began);
+        let resumed = progressing(Reason::RolloutPaused, 0);
+        assert_eq!(
+            noted(&resumed),
+            [(ConditionKind::Progressing, ConditionStatus::Unknown, Reason::RolloutResumed)]
+        );
+        let retried = progressing(Reason::RolloutAborted, 0);
+        assert_eq!(
+            noted(&retried),
+            [(ConditionKind::Progressing, ConditionStatus::Unknown, Reason::RolloutRetry)]
+        );
+        assert_eq!(noted(&RolloutState { abort: true, ..retried }), []);
+    }
+}
