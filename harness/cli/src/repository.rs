@@ -1,11 +1,10 @@
 //! A folder of the disk as the content of a repository.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use manifests::tree::Tree;
-
-use crate::failure::Failure;
 
 /// More files than a deployment repository has.
 const MAX_FILES: usize = 20_000;
@@ -14,18 +13,19 @@ const MAX_TOTAL_BYTES: u64 = 256 << 20;
 
 /// Reads a folder and everything below it but `.git`. A symbolic link counts as what it leads to, as
 /// Git and Argo CD have it, as long as that lies inside the folder.
-pub(crate) fn read(root: &Path) -> Result<Tree, Failure> {
-    let canonical = fs::canonicalize(root).map_err(|error| {
-        Failure::input(format!("the scenario's repository `{}` cannot be read: {error}", root.display()))
-    })?;
-    if !canonical.is_dir() {
-        return Err(Failure::input(format!(
-            "the scenario's repository `{}` is not a folder",
-            root.display()
-        )));
+///
+/// # Errors
+/// Why it cannot be read, as one line.
+pub(crate) fn read(root: &Path) -> Result<Tree, String> {
+    let shown = root.display();
+    let root = fs::canonicalize(root)
+        .map_err(|error| format!("the scenario's repository `{shown}` cannot be read: {error}"))?;
+    if !root.is_dir() {
+        return Err(format!("the scenario's repository `{shown}` is not a folder"));
     }
-    let mut reader = Reader { root: canonical.clone(), tree: Tree::default(), files: 0, bytes: 0 };
-    reader.read_folder(&canonical, "", &mut vec![canonical.clone()])?;
+    let mut above = vec![root.clone()];
+    let mut reader = Reader { root, tree: Tree::default(), files: 0, bytes: 0 };
+    reader.read_folder("", &mut above)?;
     Ok(reader.tree)
 }
 
@@ -37,69 +37,61 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads one folder; `above` are the real paths of the folders that lead to it.
-    fn read_folder(&mut self, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>) -> Result<(), Failure> {
-        let failed =
-            |error: std::io::Error| Failure::input(format!("`{}` cannot be read: {error}", folder.display()));
-        let mut entries =
-            fs::read_dir(folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        entries.sort_by_key(fs::DirEntry::file_name);
+    /// Reads one folder: the last of `above`, which are the real paths of the folders that lead to it.
+    fn read_folder(&mut self, path: &str, above: &mut Vec<PathBuf>) -> Result<(), String> {
+        let folder = above.last().unwrap_or(&self.root);
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+        let mut entries = entries.map_err(|error| unreadable(path, &error))?;
+        entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                return Err(Failure::input(format!(
-                    "`{}` has a name that is not UTF-8",
-                    entry.path().display()
-                )));
+                return Err(format!("`{}` has a name that is not UTF-8", entry.path().display()));
             };
-            if prefix.is_empty() && name == ".git" {
-                continue;
+            match path {
+                "" if name == ".git" => {}
+                "" => self.read_entry(&entry.path(), name, above)?,
+                _ => self.read_entry(&entry.path(), &format!("{path}/{name}"), above)?,
             }
-            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            self.read_entry(&entry.path(), &path, above)?;
         }
         Ok(())
     }
 
-    fn read_entry(&mut self, entry: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<(), Failure> {
-        let real = fs::canonicalize(entry)
-            .map_err(|error| Failure::input(format!("`{path}` in the repository cannot be read: {error}")))?;
+    fn read_entry(&mut self, entry: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<(), String> {
+        let real = fs::canonicalize(entry).map_err(|error| unreadable(path, &error))?;
         if !real.starts_with(&self.root) {
-            return Err(Failure::input(format!(
-                "`{path}` is a symbolic link that leads out of the repository"
-            )));
+            return Err(format!("`{path}` is a symbolic link that leads out of the repository"));
         }
         if !real.is_dir() {
             return self.read_file(&real, path);
         }
         if above.contains(&real) {
-            return Err(Failure::input(format!(
-                "`{path}` is a symbolic link that leads back to a folder above it"
-            )));
+            return Err(format!("`{path}` is a symbolic link that leads back to a folder above it"));
         }
-        above.push(real.clone());
-        self.read_folder(&real, path, above)?;
+        above.push(real);
+        self.read_folder(path, above)?;
         above.pop();
         Ok(())
     }
 
-    fn read_file(&mut self, real: &Path, path: &str) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| {
-            Failure::input(format!("`{path}` in the repository cannot be read: {error}"))
-        };
-        let metadata = fs::metadata(real).map_err(failed)?;
+    fn read_file(&mut self, real: &Path, path: &str) -> Result<(), String> {
+        let metadata = fs::metadata(real).map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
-            return Err(Failure::input(format!("`{path}` in the repository is neither a file nor a folder")));
+            return Err(format!("`{path}` in the repository is neither a file nor a folder"));
         }
         self.files += 1;
         self.bytes += metadata.len();
         if self.files > MAX_FILES || self.bytes > MAX_TOTAL_BYTES {
-            return Err(Failure::input(format!(
-                "the repository is too large: more than {MAX_FILES} files or {} MiB",
+            return Err(format!(
+                "the repository is too large: with `{path}` it has more than {MAX_FILES} files or {} MiB",
                 MAX_TOTAL_BYTES >> 20
-            )));
+            ));
         }
-        let content = fs::read(real).map_err(failed)?;
-        self.tree.insert(path, content).map_err(|error| Failure::input(error.to_string()))
+        let content = fs::read(real).map_err(|error| unreadable(path, &error))?;
+        self.tree.insert(path, content).map_err(|error| error.to_string())
     }
+}
+
+fn unreadable(path: &str, error: &io::Error) -> String {
+    format!("`{path}` in the repository cannot be read: {error}")
 }

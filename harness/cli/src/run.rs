@@ -11,6 +11,7 @@ use scenario::Scenario;
 use simulator::{Input, Render};
 use timeline::{Report, RunResult, SeedRun, Seeds, Summary, Verdict};
 use units::Duration;
+use yaml::{Place, Problem};
 
 use crate::args::{Arrivals, Engine, Format, Run};
 use crate::failure::Failure;
@@ -110,10 +111,10 @@ fn threads(arguments: &Run) -> usize {
 /// The repositories that the scenarios name, each read once.
 fn read_repositories(scenarios: &[Scenario]) -> Result<BTreeMap<PathBuf, Tree>, Failure> {
     let mut repositories = BTreeMap::new();
-    for folder in scenarios.iter().map(scenarios::repository) {
-        if let Entry::Vacant(entry) = repositories.entry(folder) {
-            let tree = repository::read(entry.key())?;
-            entry.insert(tree);
+    for scenario in scenarios {
+        if let Entry::Vacant(entry) = repositories.entry(scenarios::repository(scenario)) {
+            let tree = repository::read(entry.key());
+            entry.insert(tree.map_err(|why| Problem::at(&Place::whole(&scenario.source), why))?);
         }
     }
     Ok(repositories)
