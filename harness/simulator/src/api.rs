@@ -117,8 +117,7 @@ pub struct Api {
     children: BTreeMap<ObjectId, Vec<ObjectId>>,
     changes: Vec<Change>,
     resource_version: u64,
-    /// Fields and kinds that were met and are not modelled, in the order met.
-    pub not_modelled: Vec<objects::NotModelled>,
+    not_modelled: Vec<objects::NotModelled>,
 }
 
 impl Api {
@@ -153,12 +152,7 @@ impl Api {
 
     /// What an object owns, in the order of creation.
     pub fn owned(&self, owner: ObjectId) -> impl Iterator<Item = &Object> {
-        self.children
-            .get(&owner)
-            .into_iter()
-            .flatten()
-            .map(|id| self.get(*id))
-            .filter(|object| !object.deleted)
+        self.children.get(&owner).into_iter().flatten().map(|id| self.get(*id))
     }
 
     /// Creates an object that a controller makes for itself.
@@ -233,6 +227,9 @@ impl Api {
         }
         object.deleted = true;
         self.index.remove(&object.key);
+        if let Some(siblings) = object.owner.and_then(|owner| self.children.get_mut(&owner)) {
+            siblings.retain(|child| *child != id);
+        }
         self.changes.push(Change { id, kind: ChangeKind::Deleted });
         for child in self.children.remove(&id).unwrap_or_default() {
             self.delete(child);
@@ -261,6 +258,11 @@ impl Api {
         std::mem::take(&mut self.changes)
     }
 
+    /// Takes the fields and kinds that manifests asked for since the last call and that are not modelled.
+    pub fn take_not_modelled(&mut self) -> Vec<objects::NotModelled> {
+        std::mem::take(&mut self.not_modelled)
+    }
+
     fn written(&mut self, id: ObjectId, kind: ChangeKind) -> &mut Object {
         self.resource_version += 1;
         self.changes.push(Change { id, kind });
@@ -271,7 +273,7 @@ impl Api {
 
     fn create_from(&mut self, key: ObjectKey, manifest: &Arc<Node>, now: Time) -> Result<ObjectId, Problem> {
         let read = objects::Object::read(manifest)?;
-        self.note_not_modelled(read.not_modelled);
+        self.not_modelled.extend(read.not_modelled);
         let (labels, annotations) = metadata_of(manifest);
         let id = self.create(key, None, Body::of(read.object), now);
         let object = &mut self.objects[id.index()];
@@ -287,27 +289,18 @@ impl Api {
         if before.as_deref() == Some(&manifest) {
             return Ok(false);
         }
-        let spec_changed = before.as_deref().is_none_or(|before| differs_beyond_metadata(before, &manifest));
         let read = objects::Object::read(&manifest)?;
-        self.note_not_modelled(read.not_modelled);
+        self.not_modelled.extend(read.not_modelled);
         let (labels, annotations) = metadata_of(&manifest);
         let object = self.written(id, ChangeKind::Updated);
-        if spec_changed {
+        if before.is_none_or(|before| specs_differ(&before, &manifest)) {
             object.generation += 1;
-            object.body.replace_spec(read.object);
         }
+        object.body.replace_spec(read.object);
         object.labels = labels;
         object.annotations = annotations;
         object.manifest = Some(Arc::new(manifest));
         Ok(true)
-    }
-
-    fn note_not_modelled(&mut self, found: Vec<objects::NotModelled>) {
-        for item in found {
-            if !self.not_modelled.contains(&item) {
-                self.not_modelled.push(item);
-            }
-        }
     }
 }
 
@@ -341,15 +334,15 @@ fn metadata_of(manifest: &Node) -> (BTreeMap<String, String>, BTreeMap<String, S
     (map("labels"), map("annotations"))
 }
 
-fn differs_beyond_metadata(before: &Node, after: &Node) -> bool {
-    let rest = |node: &Node| -> Vec<(String, Node)> {
-        let entries = node.as_map().into_iter().flatten();
-        entries
-            .filter(|(key, _)| *key != "metadata")
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    rest(before) != rest(after)
+/// Whether a change counts as a new generation: neither metadata nor status does
+/// (apiextensions-apiserver pkg/registry/customresource/strategy.go: PrepareForUpdate).
+fn specs_differ(before: &Node, after: &Node) -> bool {
+    spec_of(before) != spec_of(after)
+}
+
+fn spec_of(manifest: &Node) -> BTreeMap<&str, &Node> {
+    let entries = manifest.as_map().into_iter().flatten().map(|(key, value)| (key.as_str(), value));
+    entries.filter(|(key, _)| !matches!(*key, "metadata" | "status")).collect()
 }
 
 /// Applies a JSON merge patch (RFC 7386): mappings merge, null removes, anything else replaces.
@@ -376,8 +369,10 @@ pub fn merge_patch(target: &mut Node, patch: &Node) {
 }
 
 /// What `live` becomes when `target` is applied over what was applied last: fields that were applied
-/// before and are not any more go away, fields of `target` win, all others stay. Lists are whole
-/// values, as in the JSON merge that Argo CD and kubectl use for custom resources.
+/// before and are not any more go away, as do those that `target` sets to null; other fields of `target`
+/// win, all others stay. Lists are whole values, as in the JSON merge that Argo CD and kubectl use for
+/// custom resources; the lists of built-in kinds, which upstream merges by their keys, are whole here too
+/// (apimachinery pkg/util/jsonmergepatch: CreateThreeWayJSONMergePatch).
 pub fn three_way_merge(last_applied: Option<&Node>, target: &Node, live: &Node) -> Node {
     let (Some(wanted), Some(present)) = (target.as_map(), live.as_map()) else {
         return target.clone();
@@ -389,6 +384,10 @@ pub fn three_way_merge(last_applied: Option<&Node>, target: &Node, live: &Node) 
         }
     }
     for (key, value) in wanted {
+        if value.is_null() {
+            merged.shift_remove(key);
+            continue;
+        }
         let before = last_applied.and_then(|node| node.get(key));
         let value = match present.get(key) {
             Some(live) => three_way_merge(before, value, live),
@@ -397,4 +396,155 @@ pub fn three_way_merge(last_applied: Option<&Node>, target: &Node, live: &Node) 
         merged.insert(key.clone(), value);
     }
     Node::new(yaml::Value::Map(merged), target.place.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        // A document by itself may not be null.
+        let document = yaml::parse_one("test.yaml", format!("node: {text}").as_bytes()).unwrap();
+        document.get("node").unwrap().clone()
+    }
+
+    fn apply(api: &mut Api, text: &str) -> Applied {
+        api.apply(&Arc::new(node(text)), "default", Time::ZERO).unwrap()
+    }
+
+    fn created(api: &mut Api, text: &str) -> ObjectId {
+        match apply(api, text) {
+            Applied::Created(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const CONFIG: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: config}, data: {a: '1'}}";
+    const SERVICE: &str =
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: a}}}";
+
+    #[test]
+    fn merge_patches_do_what_the_appendix_of_rfc_7386_says() {
+        for (target, patch, result) in [
+            ("{a: b}", "{a: c}", "{a: c}"),
+            ("{a: b}", "{b: c}", "{a: b, b: c}"),
+            ("{a: b}", "{a: null}", "{}"),
+            ("{a: b, b: c}", "{a: null}", "{b: c}"),
+            ("{a: [b]}", "{a: c}", "{a: c}"),
+            ("{a: c}", "{a: [b]}", "{a: [b]}"),
+            ("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}"),
+            ("{a: [{b: c}]}", "{a: [1]}", "{a: [1]}"),
+            ("[a, b]", "[c, d]", "[c, d]"),
+            ("{a: b}", "[c]", "[c]"),
+            ("{a: foo}", "null", "null"),
+            ("{a: foo}", "bar", "bar"),
+            ("{e: null}", "{a: 1}", "{e: null, a: 1}"),
+            ("[1, 2]", "{a: b, c: null}", "{a: b}"),
+            ("{}", "{a: {bb: {ccc: null}}}", "{a: {bb: {}}}"),
+        ] {
+            let mut patched = node(target);
+            merge_patch(&mut patched, &node(patch));
+            assert_eq!(patched, node(result), "{target} patched with {patch}");
+        }
+    }
+
+    #[test]
+    fn an_apply_takes_away_only_what_was_applied_before() {
+        for (last, target, live, merged) in [
+            ("{a: 1, b: 1}", "{a: 2}", "{a: 1, b: 1, c: 1}", "{a: 2, c: 1}"),
+            ("{a: {x: 1, y: 1}}", "{a: {x: 1}}", "{a: {x: 9, y: 1, z: 1}}", "{a: {x: 1, z: 1}}"),
+            ("{a: [1, 2]}", "{a: [1]}", "{a: [1, 2, 3]}", "{a: [1]}"),
+            ("{a: 1}", "{a: null}", "{a: 1, b: 1}", "{b: 1}"),
+            ("{}", "{b: null}", "{a: 1, b: 1}", "{a: 1}"),
+            ("{a: {x: 1}}", "{a: text}", "{a: {x: 1}}", "{a: text}"),
+            ("{a: 1}", "{}", "{}", "{}"),
+        ] {
+            let result = three_way_merge(Some(&node(last)), &node(target), &node(live));
+            assert_eq!(result, node(merged), "{target} over {live}, after {last}");
+        }
+        assert_eq!(three_way_merge(None, &node("{a: 1}"), &node("{b: 1}")), node("{a: 1, b: 1}"));
+    }
+
+    #[test]
+    fn an_apply_creates_configures_or_leaves_unchanged() {
+        let mut api = Api::default();
+        let id = created(&mut api, CONFIG);
+        assert_eq!(apply(&mut api, CONFIG), Applied::Unchanged(id));
+        assert_eq!(apply(&mut api, &CONFIG.replace("'1'", "'2'")), Applied::Configured(id));
+        api.patch(id, &node("{data: {b: by hand}}")).unwrap();
+        assert_eq!(apply(&mut api, &CONFIG.replace("'1'", "'2'")), Applied::Unchanged(id));
+        assert_eq!(apply(&mut api, &CONFIG.replace("a: '1'", "c: '1'")), Applied::Configured(id));
+        let manifest = api.get(id).manifest.clone().unwrap();
+        assert_eq!(*manifest.get("data").unwrap(), node("{b: by hand, c: '1'}"));
+        let kinds: Vec<ChangeKind> = api.take_changes().into_iter().map(|change| change.kind).collect();
+        use ChangeKind::{Created, Updated};
+        assert_eq!(kinds, [Created, Updated, Updated, Updated]);
+    }
+
+    #[test]
+    fn only_a_change_of_the_spec_is_a_new_generation() {
+        let mut api = Api::default();
+        let id = created(&mut api, SERVICE);
+        let mut version = api.get(id).resource_version;
+        for (patch, generation, written) in [
+            ("{metadata: {labels: {a: b}}}", 1, true),
+            ("{metadata: {annotations: {a: b}}}", 1, true),
+            ("{status: {loadBalancer: {}}}", 1, true),
+            ("{spec: {selector: {app: b}}}", 2, true),
+            ("{spec: {selector: {app: b}}}", 2, false),
+        ] {
+            assert_eq!(api.patch(id, &node(patch)).unwrap(), written, "{patch}");
+            let object = api.get(id);
+            assert_eq!(object.generation, generation, "{patch}");
+            assert_eq!(object.resource_version > version, written, "{patch}");
+            version = object.resource_version;
+        }
+        api.update_status(id, |_| ());
+        api.update_metadata(id, |_| ());
+        assert_eq!(api.get(id).generation, 2);
+        api.update(id, |_| ());
+        assert_eq!((api.get(id).generation, api.get(id).resource_version), (3, version + 3));
+    }
+
+    #[test]
+    fn the_typed_view_follows_the_metadata() {
+        let mut api = Api::default();
+        let id = created(&mut api, SERVICE);
+        api.patch(id, &node("{metadata: {annotations: {a: b}}}")).unwrap();
+        let Body::Plain(plain) = &api.get(id).body else { panic!() };
+        let objects::Object::Service(service) = &**plain else { panic!() };
+        assert_eq!(service.metadata.annotations["a"], "b");
+        assert_eq!(api.get(id).annotations["a"], "b");
+    }
+
+    #[test]
+    fn a_deletion_takes_along_what_is_owned_and_frees_the_names() {
+        let mut api = Api::default();
+        let plain = || Body::Plain(Arc::new(objects::Object::Other(ObjectKey::new("", "Thing", None, "x"))));
+        let create = |api: &mut Api, name, owner| {
+            api.create(ObjectKey::new("", "Thing", Some("n"), name), owner, plain(), Time::ZERO)
+        };
+        let top = create(&mut api, "top", None);
+        let middle = create(&mut api, "middle", Some(top));
+        let leaf = create(&mut api, "leaf", Some(middle));
+        let beside = create(&mut api, "beside", None);
+        api.take_changes();
+        api.delete(middle);
+        api.delete(middle);
+        assert_eq!(api.take_changes().iter().map(|change| change.id).collect::<Vec<_>>(), [middle, leaf]);
+        assert!(!api.exists(middle) && !api.exists(leaf) && api.exists(top) && api.exists(beside));
+        assert_eq!((api.owned(top).count(), api.owned(middle).count()), (0, 0));
+        let again = create(&mut api, "leaf", Some(top));
+        assert!(again != leaf && api.owned(top).map(|object| object.id).eq([again]));
+        assert_eq!(api.all().map(|object| object.id).collect::<Vec<_>>(), [beside, again, top]);
+    }
+
+    #[test]
+    fn what_a_controller_made_cannot_be_patched() {
+        let mut api = Api::default();
+        let body = Body::Plain(Arc::new(objects::Object::Other(ObjectKey::new("", "Thing", None, "x"))));
+        let id = api.create(ObjectKey::new("", "Pod", Some("n"), "p"), None, body, Time::ZERO);
+        let problem = api.patch(id, &node("{metadata: {labels: {a: b}}}")).unwrap_err();
+        assert_eq!(problem.message, "Pod n/p is made by a controller and cannot be patched");
+    }
 }

@@ -1,7 +1,7 @@
 //! The Git host: a branch of commits with real object ids, so that `sim` and a real Git server show
 //! the same ones for the same history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl GitHost {
         let parent = self.head();
         let files = changed_files(parent.map(|commit| &commit.tree), &tree);
         let parent = parent.map(|commit| commit.id.clone());
-        let id = commit_id(&tree, parent.as_ref(), title, author, at);
+        let id = commit_id(&tree, parent.as_ref(), &message(title, reverts.as_ref()), author, at);
         self.commits.push(Commit {
             id,
             parent,
@@ -104,21 +104,27 @@ impl GitHost {
         self.commits.last().expect("a commit was just pushed")
     }
 
-    /// The content after undoing `id` on top of the branch, as `git revert` makes it for whole files:
-    /// every file that the commit changed returns to what it was before. The error names a file that
-    /// changed again since, where a real revert would stop with a conflict.
-    pub fn reverted(&self, id: &CommitId) -> Result<Tree, String> {
-        let position =
-            self.commits.iter().position(|commit| commit.id == *id).ok_or_else(|| id.to_string())?;
+    /// The content after undoing `id` on top of the branch: every file that the commit changed returns
+    /// to what it was before. Whole files are compared, where `git revert` merges line by line.
+    ///
+    /// # Errors
+    /// A commit that is not in the history, or a file of it that changed again since.
+    pub fn reverted(&self, id: &CommitId) -> Result<Tree, RevertError> {
+        let position = self.commits.iter().position(|commit| commit.id == *id);
+        let position = position.ok_or_else(|| RevertError::Unknown(id.clone()))?;
         let undone = &self.commits[position];
         let empty = Tree::default();
         let before = position.checked_sub(1).map_or(&empty, |index| &self.commits[index].tree);
         let mut tree = self.head().map(|commit| commit.tree.clone()).unwrap_or_default();
         for path in &undone.files {
-            if tree.get(path) != undone.tree.get(path) {
-                return Err(path.clone());
+            let (present, wanted) = (tree.get(path), before.get(path));
+            if present == wanted {
+                continue;
             }
-            match before.get(path) {
+            if present != undone.tree.get(path) {
+                return Err(RevertError::ChangedSince(path.clone()));
+            }
+            match wanted {
                 Some(content) => {
                     tree.insert(path, Arc::clone(content)).expect("the path was in a tree before")
                 }
@@ -131,19 +137,38 @@ impl GitHost {
     }
 }
 
-pub(crate) fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
+/// Why a commit cannot be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevertError {
+    /// It is not in the history.
+    Unknown(CommitId),
+    /// This file of it was changed again by a later commit.
+    ChangedSince(String),
+}
+
+impl fmt::Display for RevertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(id) => write!(f, "there is no commit {id}"),
+            Self::ChangedSince(path) => write!(f, "`{path}` was changed again since"),
+        }
+    }
+}
+
+/// The whole message, as `git revert` writes it for a commit that undoes another.
+fn message(title: &str, reverts: Option<&CommitId>) -> String {
+    match reverts {
+        Some(undone) => format!("{title}\n\nThis reverts commit {undone}.\n"),
+        None => format!("{title}\n"),
+    }
+}
+
+fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
     let empty = Tree::default();
     let before = before.unwrap_or(&empty);
-    let mut paths: Vec<String> = before
-        .files()
-        .filter(|(path, content)| after.get(path) != Some(*content))
-        .map(|(path, _)| path.to_owned())
-        .collect();
-    paths.extend(
-        after.files().filter(|(path, _)| before.get(path).is_none()).map(|(path, _)| path.to_owned()),
-    );
-    paths.sort();
-    paths
+    let paths = before.files().chain(after.files()).map(|(path, _)| path);
+    let changed: BTreeSet<&str> = paths.filter(|path| before.get(path) != after.get(path)).collect();
+    changed.into_iter().map(str::to_owned).collect()
 }
 
 /// A folder while its Git tree object is being built.
@@ -153,7 +178,7 @@ struct Folder<'a> {
     folders: BTreeMap<&'a str, Folder<'a>>,
 }
 
-fn commit_id(tree: &Tree, parent: Option<&CommitId>, title: &str, author: &str, at: Time) -> CommitId {
+fn commit_id(tree: &Tree, parent: Option<&CommitId>, message: &str, author: &str, at: Time) -> CommitId {
     let mut root = Folder::default();
     for (path, content) in tree.files() {
         let mut folder = &mut root;
@@ -167,10 +192,12 @@ fn commit_id(tree: &Tree, parent: Option<&CommitId>, title: &str, author: &str, 
         }
     }
     let tree_id = hex(&tree_object(&root));
+    // Git writes every person with an address, be it empty.
+    let author = if author.contains('<') { author.to_owned() } else { format!("{author} <>") };
     let seconds = EPOCH + at.as_nanos() / 1_000_000_000;
     let parent = parent.map_or(String::new(), |id| format!("parent {id}\n"));
     let body = format!(
-        "tree {tree_id}\n{parent}author {author} {seconds} +0000\ncommitter {author} {seconds} +0000\n\n{title}\n"
+        "tree {tree_id}\n{parent}author {author} {seconds} +0000\ncommitter {author} {seconds} +0000\n\n{message}"
     );
     CommitId(hex(&object_id("commit", body.as_bytes())).into())
 }
@@ -204,4 +231,61 @@ fn object_id(kind: &str, body: &[u8]) -> [u8; 20] {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree_of;
+
+    fn host(trees: &[&[(&str, &str)]]) -> GitHost {
+        let mut host = GitHost::default();
+        for (second, files) in trees.iter().enumerate() {
+            let at = Time::from_secs(second as u64);
+            host.push(tree_of(files.iter().copied()), "change", "A <a@example.com>", at, None);
+        }
+        host
+    }
+
+    fn revert(host: &GitHost, index: usize) -> Result<Tree, RevertError> {
+        host.reverted(&host.log()[index].id)
+    }
+
+    #[test]
+    fn a_commit_names_the_files_that_it_adds_changes_and_deletes() {
+        let host = host(&[&[("a", "1"), ("b", "1"), ("c", "1")], &[("a", "1"), ("b", "2"), ("d/e", "1")]]);
+        assert_eq!(host.log()[0].files, ["a", "b", "c"]);
+        assert_eq!(host.log()[1].files, ["b", "c", "d/e"]);
+    }
+
+    #[test]
+    fn a_revert_gives_back_what_was_changed_added_and_deleted() {
+        let host = host(&[&[("a", "1"), ("b", "1")], &[("a", "2"), ("c", "1")]]);
+        assert_eq!(revert(&host, 1).unwrap(), tree_of([("a", "1"), ("b", "1")]));
+        assert_eq!(revert(&host, 0), Err(RevertError::ChangedSince("a".to_owned())));
+    }
+
+    #[test]
+    fn a_revert_leaves_later_changes_of_other_files() {
+        let host = host(&[&[("a", "1"), ("b", "1")], &[("a", "2"), ("b", "1")], &[("a", "2"), ("b", "2")]]);
+        assert_eq!(revert(&host, 1).unwrap(), tree_of([("a", "1"), ("b", "2")]));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_again_is_in_the_way_of_a_revert_unless_it_is_back_already() {
+        let conflicts: [(&[(&str, &str)], &str); 3] =
+            [(&[("a", "3")], "a"), (&[("b", "2")], "a"), (&[("a", "2"), ("b", "3")], "b")];
+        for (later, path) in conflicts {
+            let host = host(&[&[("a", "1")], &[("a", "2"), ("b", "2")], later]);
+            assert_eq!(revert(&host, 1), Err(RevertError::ChangedSince(path.to_owned())), "{later:?}");
+        }
+        let back = host(&[&[("a", "1")], &[("a", "2"), ("b", "2")], &[("a", "1")]]);
+        assert_eq!(revert(&back, 1).unwrap(), tree_of([("a", "1")]));
+    }
+
+    #[test]
+    fn a_commit_of_another_repository_cannot_be_reverted() {
+        let other = host(&[&[("x", "x")]]).log()[0].id.clone();
+        assert_eq!(host(&[&[("a", "1")]]).reverted(&other), Err(RevertError::Unknown(other)));
+    }
 }

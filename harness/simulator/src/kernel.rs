@@ -1,7 +1,6 @@
 //! The clock and the queue: what happens next, in one order.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 
 use units::Time;
 
@@ -9,47 +8,19 @@ use units::Time;
 ///
 /// Tasks that are due now form a set: a task that is asked for twice before it runs runs once, as a
 /// Kubernetes work queue coalesces keys, and they run in the order of `T`, so `T`'s order says which
-/// controller goes first within an instant. Later tasks wait in a heap ordered by time, then by the
-/// order in which they were asked for.
+/// controller goes first within an instant. Timers form a set as well: the same task asked for twice
+/// at the same time is one timer.
 #[derive(Debug)]
 pub struct Kernel<T> {
     now: Time,
     ready: BTreeSet<T>,
-    later: BinaryHeap<Reverse<Timer<T>>>,
-    sequence: u64,
+    later: BTreeSet<(Time, T)>,
     steps: u64,
-}
-
-#[derive(Debug)]
-struct Timer<T> {
-    at: Time,
-    sequence: u64,
-    task: T,
-}
-
-impl<T> PartialEq for Timer<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T> Eq for Timer<T> {}
-
-impl<T> PartialOrd for Timer<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Timer<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
 }
 
 impl<T: Ord> Default for Kernel<T> {
     fn default() -> Self {
-        Self { now: Time::ZERO, ready: BTreeSet::new(), later: BinaryHeap::new(), sequence: 0, steps: 0 }
+        Self { now: Time::ZERO, ready: BTreeSet::new(), later: BTreeSet::new(), steps: 0 }
     }
 }
 
@@ -73,38 +44,36 @@ impl<T: Ord> Kernel<T> {
     pub fn wake_at(&mut self, at: Time, task: T) {
         if at <= self.now {
             self.wake(task);
-            return;
+        } else {
+            self.later.insert((at, task));
         }
-        self.sequence += 1;
-        self.later.push(Reverse(Timer { at, sequence: self.sequence, task }));
     }
 
     /// When the next task is due; `None` when nothing is.
     pub fn next_at(&self) -> Option<Time> {
-        if self.ready.is_empty() { self.later.peek().map(|Reverse(timer)| timer.at) } else { Some(self.now) }
+        if self.ready.is_empty() { self.later.first().map(|(at, _)| *at) } else { Some(self.now) }
     }
 
     /// Hands out the next task, moving the clock to it. `None` when nothing is due until `limit`; the
     /// clock then stands at `limit`.
     pub fn next(&mut self, limit: Time) -> Option<T> {
         if self.ready.is_empty() {
-            match self.later.peek() {
-                Some(Reverse(timer)) if timer.at <= limit => self.now = timer.at,
-                Some(_) | None => {
-                    self.now = self.now.max(limit);
-                    return None;
-                }
-            }
+            self.move_on(limit);
         }
-        // A timer that is due now joins the tasks of this instant only once those before it ran, so
-        // that a timer set in this very instant cannot starve it.
-        while self.later.peek().is_some_and(|Reverse(timer)| timer.at <= self.now) {
-            if let Some(Reverse(timer)) = self.later.pop() {
-                self.ready.insert(timer.task);
-            }
-        }
+        let task = self.ready.pop_first()?;
         self.steps += 1;
-        self.ready.pop_first()
+        Some(task)
+    }
+
+    /// Moves the clock to the next timer, but not beyond `limit`, and takes up all that is due then.
+    fn move_on(&mut self, limit: Time) {
+        let next = self.later.first().map_or(limit, |(at, _)| limit.min(*at));
+        self.now = self.now.max(next);
+        while self.later.first().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, task)) = self.later.pop_first()
+        {
+            self.ready.insert(task);
+        }
     }
 }
 
@@ -132,6 +101,39 @@ mod tests {
         assert_eq!(kernel.now(), Time::from_secs(5));
         assert_eq!(kernel.next(Time::from_secs(20)), Some(()));
         assert_eq!(kernel.now(), Time::from_secs(10));
+    }
+
+    #[test]
+    fn a_limit_in_the_past_does_not_turn_the_clock_back() {
+        let mut kernel = Kernel::default();
+        kernel.wake_at(Time::from_secs(10), ());
+        assert_eq!(kernel.next(Time::from_secs(10)), Some(()));
+        assert_eq!(kernel.next(Time::from_secs(3)), None);
+        assert_eq!(kernel.now(), Time::from_secs(10));
+    }
+
+    #[test]
+    fn a_task_wakes_others_and_itself_within_the_instant() {
+        let mut kernel = Kernel::default();
+        kernel.wake_at(Time::from_secs(1), 2);
+        kernel.wake_at(Time::from_secs(1), 1);
+        kernel.wake_at(Time::from_secs(2), 0);
+        assert_eq!(kernel.next(Time::MAX), Some(1));
+        kernel.wake(1);
+        kernel.wake_at(Time::from_secs(1), 0);
+        assert_eq!(kernel.next_at(), Some(Time::from_secs(1)));
+        let order: Vec<i32> = std::iter::from_fn(|| kernel.next(Time::from_secs(1))).collect();
+        assert_eq!(order, [0, 1, 2]);
+        assert_eq!((kernel.next_at(), kernel.steps()), (Some(Time::from_secs(2)), 4));
+    }
+
+    #[test]
+    fn the_same_timer_twice_is_one() {
+        let mut kernel = Kernel::default();
+        kernel.wake_at(Time::from_secs(1), ());
+        kernel.wake_at(Time::from_secs(1), ());
+        assert_eq!(kernel.next(Time::MAX), Some(()));
+        assert_eq!(kernel.next(Time::from_secs(9)), None);
     }
 
     proptest! {

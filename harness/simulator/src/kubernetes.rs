@@ -12,6 +12,7 @@ use crate::{World, rollouts};
 
 pub mod deployment;
 pub mod endpoints;
+mod environment;
 pub mod kubelet;
 pub mod replica_set;
 
@@ -64,7 +65,10 @@ pub struct Pod {
     pub started: Option<Time>,
     /// How often its container was started again.
     pub restarts: u32,
-    /// When its server has loaded the weights; `None` before the container started.
+    /// The restarts that the back-off counts: those after a long run count no more.
+    pub back_off: u32,
+    /// When its server begins to answer, its metrics included: once the weights are loaded, or at once
+    /// where it says that it is ready before. `None` while no container runs.
     pub serving_from: Option<Time>,
     /// Since when it is ready.
     pub ready_since: Option<Time>,
@@ -120,7 +124,12 @@ impl State {
 
 impl ReplicaSet {
     /// A set of no pods yet.
-    pub fn new(template: Arc<PodTemplate>, hash: String, hash_label: &'static str, min_ready: Duration) -> Self {
+    pub fn new(
+        template: Arc<PodTemplate>,
+        hash: String,
+        hash_label: &'static str,
+        min_ready: Duration,
+    ) -> Self {
         let (pod_labels, status) = (BTreeMap::new(), ReplicaSetStatus::default());
         let noted = rollouts::SetNotes::default();
         Self { template, hash, hash_label, pod_labels, replicas: 0, min_ready, status, noted }
@@ -129,18 +138,14 @@ impl ReplicaSet {
 
 /// The replica set in an object, where it is one.
 pub fn as_replica_set(object: &Object) -> Option<&ReplicaSet> {
-    match &object.body {
-        Body::ReplicaSet(set) => Some(set),
-        _ => None,
-    }
+    let Body::ReplicaSet(set) = &object.body else { return None };
+    Some(set)
 }
 
 /// The pod in an object, where it is one.
 pub fn as_pod(object: &Object) -> Option<&Pod> {
-    match &object.body {
-        Body::Pod(pod) => Some(pod),
-        _ => None,
-    }
+    let Body::Pod(pod) = &object.body else { return None };
+    Some(pod)
 }
 
 /// What the timeline says of a pod.
@@ -165,11 +170,13 @@ pub(crate) fn observed(world: &World<'_>, id: ObjectId) -> PodStatus {
 /// Whether no pod changes by itself any more. One that waits for a ConfigMap that is not there, or
 /// whose container was started again and again, counts as settled.
 pub(crate) fn is_settled(world: &World<'_>) -> bool {
-    world.api.of_kind("", "Pod").filter_map(as_pod).all(|pod| match pod.next {
-        Some((_, kubelet::Next::Start)) => pod.reason.starts_with(kubelet::CONFIG_ERROR) || pod.restarts > RESTARTS_UNTIL_HOPELESS,
-        Some((_, kubelet::Next::Ready | kubelet::Next::Restart)) => pod.restarts > RESTARTS_UNTIL_HOPELESS,
-        None => true,
-    })
+    let mut pods = world.api.of_kind("", "Pod").filter_map(as_pod);
+    pods.all(|pod| pod.next.is_none() || is_hopeless(pod) || environment::is_missed(&pod.reason))
+}
+
+/// Whether a pod's container was started again so often that nobody waits for it.
+pub(crate) fn is_hopeless(pod: &Pod) -> bool {
+    pod.restarts > RESTARTS_UNTIL_HOPELESS
 }
 
 /// A container that was restarted more often than this is not waited for.

@@ -22,6 +22,8 @@ pub mod traffic;
 mod actions;
 mod observe;
 mod run;
+#[cfg(test)]
+mod testing;
 mod watch;
 mod world;
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use manifests::objects::ObjectKey;
 use scenario::{Claim, ResourceRef, State as Claimed, Trigger};
 use timeline::{ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source};
 use units::Time;
 
-use crate::api::{Body, Change, ChangeKind, Object, ObjectId};
+use crate::api::{Body, Change, ObjectId};
 use crate::world::resource_name;
 use crate::{World, argocd, kubernetes, rollouts, traffic};
 
@@ -17,9 +18,9 @@ mod object;
 pub(crate) struct State {
     /// The last time that anything but traffic moved.
     pub(crate) moved: Time,
+    /// The entries that [`State::moved`] takes into account.
+    shown: usize,
     touched: BTreeSet<ObjectId>,
-    gone: BTreeSet<ObjectId>,
-    written: BTreeSet<ObjectId>,
     rollouts: BTreeMap<ObjectId, RolloutStatus>,
     applications: BTreeMap<ObjectId, ApplicationStatus>,
     pods: BTreeMap<ObjectId, PodStatus>,
@@ -35,38 +36,53 @@ impl State {
     }
 }
 
-/// Notes what a change may have changed for the onlooker.
+/// Notes what a change may have changed for the onlooker: the object, and what is seen through it. A
+/// Rollout is seen through its replica sets, and these through their pods.
 pub(crate) fn on_change(world: &mut World<'_>, change: &Change) {
-    let object = world.api.get(change.id);
-    let is_followed = world.observed.followed.iter().any(|wanted| refers_to(wanted, object));
-    let owner = object.owner;
-    let observed = &mut world.observed;
-    if is_followed {
-        observed.written.insert(change.id);
-    }
-    if change.kind == ChangeKind::Deleted {
-        observed.gone.insert(change.id);
-    }
-    observed.touched.insert(change.id);
-    // A Rollout is seen through its replica sets, and these through their pods.
-    for ancestor in owner.into_iter().flat_map(|owner| [Some(owner), world.api.get(owner).owner]).flatten() {
-        world.observed.touched.insert(ancestor);
-    }
+    let ancestors = std::iter::successors(Some(change.id), |id| world.api.get(*id).owner);
+    let seen: Vec<ObjectId> = ancestors.collect();
+    world.observed.touched.extend(seen);
 }
 
 /// Writes an entry for everything that looks different since the last call.
 pub(crate) fn write_changes(world: &mut World<'_>) {
-    let before = world.entries.len();
-    for id in std::mem::take(&mut world.observed.touched) {
-        write_change(world, id);
+    let touched = std::mem::take(&mut world.observed.touched);
+    for id in &touched {
+        write_change(world, *id);
     }
-    for id in std::mem::take(&mut world.observed.written) {
-        write_resource(world, id);
+    for id in touched {
+        let object = world.api.get(id);
+        if world.observed.followed.iter().any(|wanted| refers_to(wanted, &object.key)) {
+            write_resource(world, id);
+        }
     }
-    world.observed.gone.clear();
-    let moved = world.entries[before..].iter().any(|entry| !matches!(entry.event, Event::Requests(_)));
-    if moved || before == 0 {
+    if world.entries[world.observed.shown..].iter().any(|entry| moves(world, &entry.event)) {
         world.observed.moved = world.now();
+    }
+    world.observed.shown = world.entries.len();
+}
+
+/// Whether an event keeps the run from settling. What clients experience does not, nor what is only
+/// said about things, nor a container that is started again and again.
+fn moves(world: &World<'_>, event: &Event) -> bool {
+    match event {
+        Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) => false,
+        Event::Pod(status) => {
+            let key = ObjectKey::new("", "Pod", Some(&status.namespace), &status.pod);
+            let pod = world.api.find(&key).and_then(kubernetes::as_pod);
+            !pod.is_some_and(kubernetes::is_hopeless)
+        }
+        Event::RunStarted(_)
+        | Event::ActionPerformed(_)
+        | Event::Commit(_)
+        | Event::Application(_)
+        | Event::ResourceSynced(_)
+        | Event::Rollout(_)
+        | Event::Scaled(_)
+        | Event::AnalysisRun(_)
+        | Event::Measurement(_)
+        | Event::Resource(_)
+        | Event::RunEnded(_) => true,
     }
 }
 
@@ -116,14 +132,15 @@ fn write_resource(world: &mut World<'_>, id: ObjectId) {
     }
 }
 
-fn refers_to(wanted: &ResourceRef, object: &Object) -> bool {
+/// Whether an object is one that the scenario speaks of; a name that ends in `*` is the start of one.
+pub(crate) fn refers_to(wanted: &ResourceRef, key: &ObjectKey) -> bool {
     let name_fits = match wanted.name.strip_suffix('*') {
-        Some(start) => object.key.name.starts_with(start),
-        None => *object.key.name == *wanted.name,
+        Some(start) => key.name.starts_with(start),
+        None => *key.name == *wanted.name,
     };
     let namespace_fits =
-        wanted.namespace.is_none() || wanted.namespace.as_deref() == object.key.namespace.as_deref();
-    *object.key.kind == *wanted.kind && name_fits && namespace_fits
+        wanted.namespace.is_none() || wanted.namespace.as_deref() == key.namespace.as_deref();
+    *key.kind == *wanted.kind && name_fits && namespace_fits
 }
 
 /// Every resource that a claim or a trigger of the scenario speaks of.
@@ -161,5 +178,83 @@ fn anchored(anchor: Option<&scenario::Anchor>) -> Option<&Claimed> {
         Some(scenario::Anchor::Reached(reached)) => Some(&reached.0),
         Some(scenario::Anchor::Start | scenario::Anchor::FirstAction | scenario::Anchor::Action(_))
         | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn pods(world: &World<'_>) -> Vec<String> {
+        testing::told(world, |event| match event {
+            Event::Pod(pod) => Some(format!("{} {:?} {}", &pod.pod[..3], pod.phase, pod.reason)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn each_state_of_a_pod_is_told_once() {
+        let one = testing::DEPLOYMENT.replace("replicas: 2", "replicas: 1");
+        let mut world = testing::world("", &[("all.yaml", &one)]);
+        testing::run_until(&mut world, 40);
+        testing::patch(&mut world, "Deployment", "web", "{spec: {replicas: 0}}");
+        testing::run_until(&mut world, 50);
+        assert_eq!(
+            pods(&world),
+            [
+                "0 web Pending ",
+                "0 web Waiting ContainerCreating",
+                "2 web Started ",
+                "12 web Ready ",
+                "40 web Deleted ",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_claim_or_a_trigger_speaks_of_is_told_whole_at_every_change() {
+        let expect = "expect: [{resource: {kind: Deployment, name: web}, exists: true}]\n\
+                      events: [{after: {resource: {kind: ConfigMap, name: 'conf*'}, exists: true}, traffic: {rate: 0/s}}]";
+        let mut world = testing::world(expect, &[("all.yaml", testing::DEPLOYMENT)]);
+        testing::run_until(&mut world, 30);
+        testing::apply(&mut world, "{apiVersion: v1, kind: ConfigMap, metadata: {name: config}}");
+        testing::apply(&mut world, "{apiVersion: v1, kind: ConfigMap, metadata: {name: another}}");
+        let config = testing::id(&world, "ConfigMap", "config");
+        testing::delete(&mut world, config);
+        let written: Vec<_> = world
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                Event::Resource(written) => Some(written),
+                _ => None,
+            })
+            .collect();
+        assert!(written.windows(2).all(|pair| pair[0] != pair[1]), "the same state is told twice");
+        let names: Vec<&str> = written.iter().map(|written| written.resource.name.as_str()).collect();
+        assert_eq!(names[names.len() - 2..], ["config", "config"]);
+        assert!(names[..names.len() - 2].iter().all(|name| *name == "web"));
+        let available = |at: usize| &written[at].object.as_ref().unwrap()["status"]["availableReplicas"];
+        assert_eq!((available(0), available(written.len() - 3)), (&0.into(), &2.into()));
+        assert_eq!(written[written.len() - 1].object, None);
+    }
+
+    #[test]
+    fn only_what_moves_keeps_a_run_from_settling() {
+        let mut world = testing::world("", &[]);
+        testing::run_until(&mut world, 10);
+        let id = testing::id(&world, "Namespace", "default");
+        let mute: fn(&mut World<'_>, ObjectId) = |world, _| world.not_simulated("what", "where", "why");
+        let told: fn(&mut World<'_>, ObjectId) =
+            |world, id| world.record(Source::Kubernetes, id, true, "Reason", "message");
+        for quiet in [mute, told] {
+            quiet(&mut world, id);
+            write_changes(&mut world);
+            assert_eq!(world.observed.moved, Time::ZERO);
+        }
+        let end = timeline::RunEnded { reason: timeline::EndReason::Settled };
+        world.emit(Source::Rehearse, Event::RunEnded(end));
+        write_changes(&mut world);
+        assert_eq!(world.observed.moved, Time::from_secs(10));
     }
 }

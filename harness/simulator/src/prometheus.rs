@@ -7,7 +7,9 @@
 //! (prometheus discovery/kubernetes/endpoints.go).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use manifests::objects::ObjectKey;
 use promql::{PreparedQuery, Query, QueryError, Storage};
 use units::{Duration, Time};
 
@@ -25,7 +27,7 @@ pub(crate) use scrape::scrape;
 pub struct State {
     storage: Storage,
     targets: Vec<scrape::Target>,
-    /// Monitors whose Services changed, and when Prometheus gets to know.
+    /// Services that changed, and when Prometheus gets to know.
     pending: BTreeMap<ObjectId, Time>,
     queries: BTreeMap<String, Prepared>,
 }
@@ -68,12 +70,9 @@ impl State {
     /// # Errors
     /// A query that Prometheus would refuse, or one that is not simulated.
     pub(crate) fn query(&mut self, text: &str, now: Time) -> Result<QueryResult, RefusedQuery> {
-        if !self.queries.contains_key(text) {
-            let prepared = prepare(text)?;
-            self.queries.insert(text.to_owned(), prepared);
-        }
-        let Some(prepared) = self.queries.get_mut(text) else {
-            return Err(RefusedQuery::Rejected("the query is not prepared".to_owned()));
+        let prepared = match self.queries.entry(text.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(prepare(text)?),
         };
         // A virtual time fits: 2^63 ms are 292 million years.
         let at_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
@@ -116,16 +115,89 @@ fn selector_text(selector: &promql::Selector) -> String {
 }
 
 /// Whether the address of an AnalysisTemplate leads to the World's Prometheus. The name is resolved by
-/// the pod of Argo Rollouts: one with a dot counts as resolvable, a bare one only as a Service in that
-/// pod's own namespace.
+/// the pod of Argo Rollouts: one with a dot, or an IP address, counts as reachable, a bare one only as a
+/// Service in that pod's own namespace.
+///
+/// # Errors
+/// What the request fails with.
 pub(crate) fn resolves(world: &World<'_>, address: &str) -> Result<(), String> {
-    let host = address.split("://").last().unwrap_or(address).split(['/', ':']).next().unwrap_or_default();
-    if host.is_empty() {
-        return Err(format!("prometheus address is not configured: \"{address}\""));
+    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if host_and_port.starts_with('[') {
+        return Ok(());
     }
-    let key = manifests::objects::ObjectKey::new("", "Service", Some("argo-rollouts"), host);
+    let (host, port) = host_and_port.split_once(':').unwrap_or((host_and_port, "80"));
+    let request = format!("Post \"{}/api/v1/query\"", address.trim_end_matches('/'));
+    if host.is_empty() {
+        return Err(format!("{request}: http: no Host in request URL"));
+    }
+    if host == "localhost" {
+        return Err(format!("{request}: dial tcp [::1]:{port}: connect: connection refused"));
+    }
+    let key = ObjectKey::new("", "Service", Some("argo-rollouts"), host);
     if host.contains('.') || world.api.find(&key).is_some() {
         return Ok(());
     }
-    Err(format!("Post \"{address}/api/v1/query\": dial tcp: lookup {host} on 10.96.0.10:53: no such host"))
+    Err(format!("{request}: dial tcp: lookup {host} on 10.96.0.10:53: no such host"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_bare_name_resolves_only_in_the_namespace_of_argo_rollouts() {
+        let services = "
+{apiVersion: v1, kind: Service, metadata: {name: metrics, namespace: argo-rollouts}, spec: {}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: prometheus, namespace: monitoring}, spec: {}}
+";
+        let world = testing::world("", &[("all.yaml", services)]);
+        for (address, why) in [
+            ("http://prometheus.monitoring.svc.cluster.local:9090", ""),
+            ("http://prometheus.monitoring:9090", ""),
+            ("https://user:secret@prometheus.example.com/prefix", ""),
+            ("http://10.0.0.7:9090", ""),
+            ("http://[fd00::7]:9090", ""),
+            ("http://metrics:9090", ""),
+            ("http://prometheus:9090", "lookup prometheus on 10.96.0.10:53: no such host"),
+            ("http://prometheus:9090/", "Post \"http://prometheus:9090/api/v1/query\": dial tcp: lookup"),
+            ("http://user@prometheus", "lookup prometheus on"),
+            ("http://localhost:9090", "dial tcp [::1]:9090: connect: connection refused"),
+            ("http://:9090", "no Host in request URL"),
+        ] {
+            let result = resolves(&world, address);
+            assert_eq!(result.is_ok(), why.is_empty(), "{address}: {result:?}");
+            assert!(result.err().unwrap_or_default().contains(why), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_query_tells_what_it_looked_at() {
+        let files = [testing::DEPLOYMENT, testing::SERVICE, testing::MONITOR].join("---");
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        testing::run_until(&mut world, 100);
+        let now = world.now();
+        let text = "sum(rate(inference_requests_total{role=\"plain\"}[30s] offset 10s))";
+        for _ in 0..2 {
+            let result = world.prometheus.query(text, now).unwrap();
+            assert_eq!((result.series, result.samples), (2, 6));
+            assert_eq!(result.range, Duration::from_secs(40));
+            assert_eq!(result.selectors, ["inference_requests_total{role=\"plain\"}"]);
+        }
+    }
+
+    #[test]
+    fn a_query_that_prometheus_refuses_is_told_apart_from_one_that_is_not_simulated() {
+        let mut state = State::default();
+        let refused = state.query("sum(", Time::ZERO).unwrap_err();
+        assert!(
+            matches!(&refused, RefusedQuery::Rejected(text) if text.starts_with("bad_data")),
+            "{refused:?}"
+        );
+        let beyond = state.query("predict_linear(up[5m], 60)", Time::ZERO).unwrap_err();
+        assert!(matches!(&beyond, RefusedQuery::NotSimulated(_)), "{beyond:?}");
+    }
 }

@@ -74,7 +74,7 @@ pub fn simulate(input: &Input<'_>) -> Result<Run, Problem> {
     Ok(Run { tasks: world.kernel.steps(), timeline: Timeline { entries: world.entries } })
 }
 
-fn begin(world: &mut World<'_>, repository: &Tree) {
+pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
     let slow = traffic::slow_bound(world.scenario, repository);
     world.traffic.set_slow_bound(slow.as_ref().map(|bound| bound.seconds));
     let started = RunStarted {
@@ -117,7 +117,7 @@ fn run_to_end(world: &mut World<'_>) -> EndReason {
     }
 }
 
-fn perform(world: &mut World<'_>, task: Task) {
+pub(crate) fn perform(world: &mut World<'_>, task: Task) {
     match task {
         Task::Action(index) => actions::perform(world, index),
         Task::Kubelet(id) => kubernetes::kubelet::reconcile(world, id),
@@ -135,7 +135,7 @@ fn perform(world: &mut World<'_>, task: Task) {
     }
 }
 
-fn after_task(world: &mut World<'_>) {
+pub(crate) fn after_task(world: &mut World<'_>) {
     watch::deliver(world);
     observe::write_changes(world);
     actions::follow(world);

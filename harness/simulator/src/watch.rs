@@ -15,6 +15,9 @@ pub(crate) fn deliver(world: &mut World<'_>) {
         argocd::on_change(world, &change);
         observe::on_change(world, &change);
     }
+    for found in world.api.take_not_modelled() {
+        world.not_simulated(found.path, found.place.to_string(), found.why);
+    }
 }
 
 fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
@@ -28,7 +31,7 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             if change == ChangeKind::Deleted {
                 tasks.extend(unscheduled(world));
             }
-            tasks.extend(object.owner.filter(|owner| world.api.exists(*owner)).map(Task::ReplicaSet));
+            tasks.extend(owner_of(world, object).map(Task::ReplicaSet));
             if pod.phase != PodPhase::Pending {
                 tasks.extend(services_of(world, object).map(Task::Endpoints));
             }
@@ -37,13 +40,11 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             if matches!(change, ChangeKind::Created | ChangeKind::Updated) {
                 tasks.push(Task::ReplicaSet(id));
             }
-            tasks.extend(
-                object.owner.filter(|owner| world.api.exists(*owner)).map(|owner| owner_task(world, owner)),
-            );
+            tasks.extend(owner_of(world, object).map(|owner| owner_task(world, owner)));
         }
         Body::AnalysisRun(_) => {
             tasks.push(Task::AnalysisRun(id));
-            tasks.extend(object.owner.filter(|owner| world.api.exists(*owner)).map(Task::Rollout));
+            tasks.extend(owner_of(world, object).map(Task::Rollout));
         }
         Body::Rollout(..) => tasks.push(Task::Rollout(id)),
         Body::Deployment(..) => {
@@ -66,24 +67,26 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
 }
 
 fn woken_by_plain(world: &World<'_>, object: &Object, change: ChangeKind) -> Vec<Task> {
-    match &*object.key.kind {
-        "Service" => {
-            let monitors =
-                world.api.of_kind("monitoring.coreos.com", "ServiceMonitor").map(|m| Task::Discovery(m.id));
-            rollouts_beside(world, object)
-                .into_iter()
-                .chain([Task::Endpoints(object.id)])
-                .chain(monitors)
-                .collect()
+    match (&*object.key.group, &*object.key.kind) {
+        ("", "Service") => {
+            let mut tasks = rollouts_beside(world, object);
+            tasks.extend([Task::Endpoints(object.id), Task::Discovery(object.id)]);
+            tasks
         }
-        "ServiceMonitor" => vec![Task::Discovery(object.id)],
-        "AnalysisTemplate" => rollouts_beside(world, object),
-        "ClusterAnalysisTemplate" => {
-            world.api.of_kind("argoproj.io", "Rollout").map(|r| Task::Rollout(r.id)).collect()
+        ("monitoring.coreos.com", "ServiceMonitor") => {
+            world.api.of_kind("", "Service").map(|service| Task::Discovery(service.id)).collect()
         }
-        "Namespace" if change == ChangeKind::Deleted => vec![Task::Namespace(object.id)],
-        _ => Vec::new(),
+        ("argoproj.io", "AnalysisTemplate") => rollouts_beside(world, object),
+        ("argoproj.io", "ClusterAnalysisTemplate") => {
+            world.api.of_kind("argoproj.io", "Rollout").map(|rollout| Task::Rollout(rollout.id)).collect()
+        }
+        ("", "Namespace") if change == ChangeKind::Deleted => vec![Task::Namespace(object.id)],
+        (_, _) => Vec::new(),
     }
+}
+
+fn owner_of(world: &World<'_>, object: &Object) -> Option<ObjectId> {
+    object.owner.filter(|owner| world.api.exists(*owner))
 }
 
 fn owner_task(world: &World<'_>, owner: ObjectId) -> Task {
@@ -136,5 +139,89 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::Discovery(_)
         | Task::Scrape(_)
         | Task::Namespace(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ChangeKind::{Created, Deleted, Status, Updated};
+    use crate::testing;
+
+    const ROLLOUT: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: canary}
+spec: {selector: {matchLabels: {app: c}}, strategy: {canary: {}}, template: {metadata: {labels: {app: c}}}}
+";
+
+    fn names(world: &World<'_>, tasks: &[Task]) -> Vec<String> {
+        let name = |id: &ObjectId| &world.api.get(*id).key.name;
+        let of = |task: &Task| match task {
+            Task::Kubelet(id) => format!("kubelet of {}", name(id)),
+            Task::ReplicaSet(_) => "its replica set".to_owned(),
+            Task::Deployment(id) => format!("deployment {}", name(id)),
+            Task::Rollout(id) => format!("rollout {}", name(id)),
+            Task::Endpoints(id) => format!("endpoints {}", name(id)),
+            Task::Discovery(id) => format!("discovery {}", name(id)),
+            Task::Namespace(id) => format!("namespace {}", name(id)),
+            other => format!("{other:?}"),
+        };
+        tasks.iter().map(of).collect()
+    }
+
+    #[test]
+    fn every_change_wakes_those_who_watch_for_it() {
+        let template = "\napiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: gate}\nspec: {metrics: []}\n";
+        let knative = "\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: other}\n";
+        let files = [testing::DEPLOYMENT, testing::SERVICE, testing::MONITOR, template, knative].join("---");
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        testing::run_until(&mut world, 30);
+        testing::apply(&mut world, ROLLOUT);
+        let world = &world;
+        let id = |kind: &str, name: &str| testing::id(world, kind, name);
+        let deployment = id("Deployment", "web");
+        let set = world.api.owned(deployment).next().unwrap().id;
+        let pod = world.api.owned(set).next().unwrap().id;
+        let knative = world.api.of_kind("serving.knative.dev", "Service").next().unwrap().id;
+        for (changed, kind, woken) in [
+            (pod, Status, vec!["its replica set", "endpoints web"]),
+            (pod, Updated, vec!["its replica set", "endpoints web"]),
+            (pod, Deleted, vec!["its replica set", "endpoints web"]),
+            (set, Updated, vec!["its replica set", "deployment web"]),
+            (set, Status, vec!["deployment web"]),
+            (set, Deleted, vec!["deployment web"]),
+            (deployment, Updated, vec!["deployment web", "rollout canary"]),
+            (deployment, Deleted, vec!["rollout canary"]),
+            (id("Rollout", "canary"), Status, vec!["rollout canary"]),
+            (id("Rollout", "canary"), Deleted, vec![]),
+            (id("Service", "web"), Updated, vec!["rollout canary", "endpoints web", "discovery web"]),
+            (id("Service", "web"), Deleted, vec!["rollout canary", "endpoints web", "discovery web"]),
+            (id("ServiceMonitor", "web"), Created, vec!["discovery web"]),
+            (id("ServiceMonitor", "web"), Deleted, vec!["discovery web"]),
+            (id("AnalysisTemplate", "gate"), Updated, vec!["rollout canary"]),
+            (knative, Created, vec![]),
+            (id("Namespace", "default"), Updated, vec![]),
+            (id("Namespace", "default"), Deleted, vec!["namespace default"]),
+        ] {
+            let tasks = names(world, &super::woken(world, changed, kind));
+            assert_eq!(tasks, woken, "{} {kind:?}", world.api.get(changed).key);
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_modelled_is_reported_once_by_path_and_place() {
+        let sticky = testing::SERVICE.replace("spec:", "spec:\n  sessionAffinity: ClientIP");
+        let mut world = testing::world("", &[("all.yaml", &sticky)]);
+        testing::apply(&mut world, &sticky);
+        let found: Vec<String> = world
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                timeline::Event::NotSimulated(found) => Some(format!("{} at {}", found.what, found.place)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(found, ["spec.sessionAffinity at all.yaml:6:20"]);
     }
 }

@@ -29,11 +29,17 @@ pub(super) fn as_json(world: &World<'_>, id: ObjectId) -> Value {
 }
 
 fn made_by_controller(object: &Object) -> Map<String, Value> {
+    let (api_version, spec) = match &object.body {
+        Body::ReplicaSet(set) => ("apps/v1", Some(json!({ "replicas": set.replicas }))),
+        Body::AnalysisRun(_) => ("argoproj.io/v1alpha1", None),
+        Body::Pod(_) | Body::Rollout(..) | Body::Deployment(..) | Body::Application(..) | Body::Plain(_) => {
+            ("v1", None)
+        }
+    };
     let mut map = Map::new();
+    map.insert("apiVersion".into(), json!(api_version));
     map.insert("kind".into(), json!(&*object.key.kind));
-    if let Body::ReplicaSet(set) = &object.body {
-        map.insert("spec".into(), json!({ "replicas": set.replicas }));
-    }
+    map.extend(spec.map(|spec| ("spec".to_owned(), spec)));
     map
 }
 

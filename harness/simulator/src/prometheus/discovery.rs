@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use behaviour::stream;
 use manifests::objects::monitoring::Endpoint;
-use manifests::objects::{self, IntOrString, ServiceMonitor};
+use manifests::objects::{self, Container, IntOrString, ServiceMonitor};
 use rand_chacha::rand_core::Rng;
 use units::{Duration, Time};
 
@@ -14,76 +14,63 @@ use crate::api::{Body, Object, ObjectId};
 use crate::kubernetes::{as_pod, endpoints};
 use crate::{Task, World};
 
-/// From a change of endpoints until Prometheus has new targets: service discovery sends its updates at
-/// most every 5 s (prometheus discovery/manager.go: updatert).
+/// From a change of endpoints until Prometheus has new targets: discovery hands on its updates once in
+/// 5 s and the scraper takes them up once in 5 s, which is 5 s on average
+/// (prometheus discovery/manager.go: updatert; scrape/manager.go: DiscoveryReloadInterval).
 const LAG: Duration = Duration::from_secs(5);
 
-/// After a target is gone, its series are marked stale after two further intervals and a tenth
-/// (prometheus scrape/scrape.go: endOfRunStaleness).
-const STALE_AFTER_INTERVALS: f64 = 2.1;
-
 /// A target as a monitor asks for it.
-struct Wanted {
-    pod: ObjectId,
-    labels: BTreeMap<String, String>,
-    interval: Duration,
-    honor_labels: bool,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The ServiceMonitor that asks for it.
+    pub(super) monitor: ObjectId,
+    /// The Service that leads to it.
+    pub(super) service: ObjectId,
+    /// The pod.
+    pub(super) pod: ObjectId,
+    /// The labels that discovery gives it.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The time between scrapes.
+    pub(super) interval: Duration,
+    /// Whether the model's own labels win over discovery's.
+    pub(super) honor_labels: bool,
 }
 
-/// A Service of this monitor changed; its targets are learnt anew once the lag has passed.
-pub(crate) fn discover(world: &mut World<'_>, monitor: ObjectId) {
+/// A Service, its endpoints or a monitor changed; the Service's targets are learnt anew once the lag has
+/// passed.
+pub(crate) fn discover(world: &mut World<'_>, service: ObjectId) {
     let now = world.now();
-    match world.prometheus.pending.get(&monitor) {
+    match world.prometheus.pending.get(&service) {
         None => {
-            world.prometheus.pending.insert(monitor, now + LAG);
-            world.kernel.wake_at(now + LAG, Task::Discovery(monitor));
+            world.prometheus.pending.insert(service, now + LAG);
+            world.kernel.wake_at(now + LAG, Task::Discovery(service));
         }
         Some(due) if *due <= now => {
-            world.prometheus.pending.remove(&monitor);
-            relearn(world, monitor);
+            world.prometheus.pending.remove(&service);
+            relearn(world, service);
         }
         Some(_) => {}
     }
 }
 
-fn relearn(world: &mut World<'_>, monitor: ObjectId) {
-    let wanted = if world.api.exists(monitor) { wanted(world, monitor) } else { Vec::new() };
-    let now = world.now();
-    let mut ending = Vec::new();
-    for (index, target) in world.prometheus.targets.iter_mut().enumerate() {
-        let kept = wanted.iter().any(|wanted| wanted.pod == target.pod && wanted.labels == target.labels);
-        if target.monitor == monitor && target.ended.is_none() && !kept {
-            target.ended = Some(now);
-            let wait = Duration::from_secs_f64(target.interval.as_secs_f64() * STALE_AFTER_INTERVALS);
-            ending.push((now + wait, Task::Scrape(index)));
+fn relearn(world: &mut World<'_>, service: ObjectId) {
+    let wanted = if world.api.exists(service) { wanted(world, service) } else { Vec::new() };
+    let targets = world.prometheus.targets.iter_mut().enumerate();
+    for (index, target) in targets.filter(|(_, target)| target.wanted.service == service) {
+        if !wanted.contains(&target.wanted)
+            && let Some(at) = target.give_up(world.kernel.now())
+        {
+            world.kernel.wake_at(at, Task::Scrape(index));
         }
-    }
-    for (at, task) in ending {
-        world.kernel.wake_at(at, task);
     }
     for wanted in wanted {
-        let known = world.prometheus.targets.iter().any(|target| {
-            target.ended.is_none() && target.pod == wanted.pod && target.labels == wanted.labels
-        });
-        if !known {
-            add(world, monitor, wanted);
+        if !world.prometheus.targets.iter().any(|target| target.is_scraped() && target.wanted == wanted) {
+            let first = first_scrape(world, &wanted);
+            let index = world.prometheus.targets.len();
+            world.prometheus.targets.push(Target::new(wanted));
+            world.kernel.wake_at(first, Task::Scrape(index));
         }
     }
-}
-
-fn add(world: &mut World<'_>, monitor: ObjectId, wanted: Wanted) {
-    let index = world.prometheus.targets.len();
-    let first = first_scrape(world, &wanted);
-    world.prometheus.targets.push(Target {
-        monitor,
-        pod: wanted.pod,
-        labels: wanted.labels,
-        interval: wanted.interval,
-        honor_labels: wanted.honor_labels,
-        ended: None,
-        series: None,
-    });
-    world.kernel.wake_at(first, Task::Scrape(index));
 }
 
 /// A target is scraped at a fixed offset within the interval, which spreads targets
@@ -98,12 +85,27 @@ fn first_scrape(world: &World<'_>, wanted: &Wanted) -> Time {
     Time::from_nanos(if base >= now { base } else { base + interval })
 }
 
-fn wanted(world: &World<'_>, monitor: ObjectId) -> Vec<Wanted> {
-    let object = world.api.get(monitor);
-    let Body::Plain(plain) = &object.body else { return Vec::new() };
-    let objects::Object::ServiceMonitor(spec) = &**plain else { return Vec::new() };
-    let services = world.api.of_kind("", "Service").filter(|service| selects(spec, object, service));
-    services.flat_map(|service| targets_of(world, spec, service)).collect()
+/// What every monitor asks for behind a Service.
+fn wanted(world: &mut World<'_>, service: ObjectId) -> Vec<Wanted> {
+    let (mut wanted, mut portless) = (Vec::new(), Vec::new());
+    for object in world.api.of_kind("monitoring.coreos.com", "ServiceMonitor") {
+        let Body::Plain(plain) = &object.body else { continue };
+        let objects::Object::ServiceMonitor(monitor) = &**plain else { continue };
+        if !selects(monitor, object, world.api.get(service)) {
+            continue;
+        }
+        for endpoint in &monitor.spec.endpoints {
+            if endpoint.port.is_none() && endpoint.target_port.is_none() {
+                portless.push(object.key.name.to_string());
+            }
+            wanted.extend(targets(world, object.id, service, monitor, endpoint));
+        }
+    }
+    for name in portless {
+        let what = format!("an endpoint without a port in ServiceMonitor {name}");
+        world.not_simulated(what, "", "it has no targets");
+    }
+    wanted
 }
 
 fn selects(monitor: &ServiceMonitor, object: &Object, service: &Object) -> bool {
@@ -118,29 +120,58 @@ fn selects(monitor: &ServiceMonitor, object: &Object, service: &Object) -> bool 
     in_namespace && monitor.spec.selector.matches(&service.labels)
 }
 
-fn targets_of(world: &World<'_>, monitor: &ServiceMonitor, service: &Object) -> Vec<Wanted> {
-    let Body::Plain(plain) = &service.body else { return Vec::new() };
-    let objects::Object::Service(spec) = &**plain else { return Vec::new() };
-    let mut wanted = Vec::new();
-    for endpoint in &monitor.spec.endpoints {
-        let Some(port) =
-            spec.spec.ports.iter().find(|port| endpoint.port.as_deref() == Some(port.name.as_str()))
-        else {
-            continue;
-        };
-        let behind = endpoints::of(world, service.id);
-        for pod in behind.ready.iter().chain(&behind.not_ready) {
-            let object = world.api.get(*pod);
-            let labels = labels(monitor, service, object, &port.name, port.target_port.as_ref(), port.port);
-            wanted.push(Wanted {
-                pod: *pod,
-                labels,
-                interval: interval(world, endpoint),
-                honor_labels: endpoint.honor_labels,
-            });
-        }
+/// The targets of one of a monitor's endpoints. Which port it means decides the address and the
+/// `endpoint` label.
+fn targets(
+    world: &World<'_>,
+    monitor_id: ObjectId,
+    service_id: ObjectId,
+    monitor: &ServiceMonitor,
+    endpoint: &Endpoint,
+) -> Vec<Wanted> {
+    let service = world.api.get(service_id);
+    let behind = endpoints::of(world, service_id);
+    let mut targets = Vec::new();
+    for pod in behind.ready.iter().chain(&behind.not_ready) {
+        let object = world.api.get(*pod);
+        let containers =
+            as_pod(object).map(|pod| pod.template.spec.containers.as_slice()).unwrap_or_default();
+        let Some((name, port)) = port_of(service, endpoint, containers) else { continue };
+        targets.push(Wanted {
+            monitor: monitor_id,
+            service: service_id,
+            pod: *pod,
+            labels: labels(monitor, service, object, &name, port),
+            interval: interval(world, endpoint),
+            honor_labels: endpoint.honor_labels,
+        });
     }
-    wanted
+    targets
+}
+
+/// What the port is called in the `endpoint` label, and the number that is scraped.
+fn port_of(service: &Object, endpoint: &Endpoint, containers: &[Container]) -> Option<(String, i32)> {
+    let number = |wanted: &IntOrString| match wanted {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(name) => {
+            let ports = containers.iter().flat_map(|container| &container.ports);
+            ports.into_iter().find(|port| port.name == *name).map(|port| port.container_port)
+        }
+    };
+    if let Some(name) = endpoint.port.as_deref().filter(|name| !name.is_empty()) {
+        let Body::Plain(plain) = &service.body else { return None };
+        let objects::Object::Service(spec) = &**plain else { return None };
+        let port = spec.spec.ports.iter().find(|port| port.name == name)?;
+        return Some((name.to_owned(), port.target_port.as_ref().map_or(Some(port.port), number)?));
+    }
+    let wanted = endpoint.target_port.as_ref()?;
+    let number = number(wanted)?;
+    let is_declared = containers.iter().flat_map(|c| &c.ports).any(|port| port.container_port == number);
+    let name = match wanted {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(name) => name.clone(),
+    };
+    is_declared.then_some((name, number))
 }
 
 fn interval(world: &World<'_>, endpoint: &Endpoint) -> Duration {
@@ -148,54 +179,196 @@ fn interval(world: &World<'_>, endpoint: &Endpoint) -> Duration {
     written.filter(|interval| *interval > Duration::ZERO).unwrap_or(world.scenario.cluster.scrape_interval)
 }
 
+/// The labels that the generated rules give a target, in their order: a later rule wins. A label that is
+/// absent or empty is not copied.
 fn labels(
     monitor: &ServiceMonitor,
     service: &Object,
     pod: &Object,
-    port: &str,
-    target_port: Option<&IntOrString>,
-    number: i32,
+    endpoint: &str,
+    port: i32,
 ) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
     let containers = as_pod(pod).map(|pod| pod.template.spec.containers.as_slice()).unwrap_or_default();
-    let names_port = |container: &&objects::Container| {
-        container.ports.iter().any(|p| {
-            target_port.is_none_or(|wanted| match wanted {
-                IntOrString::Int(wanted) => p.container_port == *wanted,
-                IntOrString::String(wanted) => p.name == *wanted,
-            })
-        })
-    };
-    let container = containers.iter().find(names_port).or(containers.first());
-    let port_number = container.and_then(|c| c.ports.first()).map_or(number, |port| port.container_port);
-    let address = format!("10.244.{}.{}:{port_number}", pod.id.index() / 250 % 250, pod.id.index() % 250 + 2);
-    let job = match monitor.spec.job_label.as_str() {
-        "" => service.key.name.to_string(),
-        label => service.labels.get(label).cloned().unwrap_or_else(|| service.key.name.to_string()),
-    };
-    for (name, value) in [
-        ("namespace", pod.key.namespace.as_deref().unwrap_or_default()),
-        ("service", &service.key.name),
-        ("pod", &pod.key.name),
-        ("container", container.map(|c| c.name.as_str()).unwrap_or_default()),
-        ("endpoint", port),
-        ("job", &job),
-        ("instance", &address),
-    ] {
-        labels.insert(name.to_owned(), value.to_owned());
-    }
-    let copied = monitor.spec.pod_target_labels.iter().map(|name| (name, pod.labels.get(name)));
-    let copied = copied.chain(monitor.spec.target_labels.iter().map(|name| (name, service.labels.get(name))));
-    for (name, value) in copied {
-        // A label that is absent or empty is not copied: the generated rule asks for `(.+)`.
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            labels.insert(sanitised(name), value.clone());
-        }
-    }
-    labels
+    let declares = |container: &&Container| container.ports.iter().any(|p| p.container_port == port);
+    let container = containers.iter().find(declares).map(|container| container.name.as_str());
+    let (service_name, spec) = (&*service.key.name, &monitor.spec);
+    let label_of = |object: &Object, name: &str| object.labels.get(name).cloned().unwrap_or_default();
+    let job = Some(label_of(service, &spec.job_label)).filter(|job| !job.is_empty());
+    let mut rules = vec![
+        ("instance".to_owned(), address(pod, port)),
+        ("namespace".to_owned(), pod.key.namespace.as_deref().unwrap_or_default().to_owned()),
+        ("service".to_owned(), service_name.to_owned()),
+        ("pod".to_owned(), pod.key.name.to_string()),
+        ("container".to_owned(), container.unwrap_or_default().to_owned()),
+    ];
+    rules.extend(spec.target_labels.iter().map(|name| (sanitised(name), label_of(service, name))));
+    rules.extend(spec.pod_target_labels.iter().map(|name| (sanitised(name), label_of(pod, name))));
+    rules.push(("job".to_owned(), job.unwrap_or_else(|| service_name.to_owned())));
+    rules.push(("endpoint".to_owned(), endpoint.to_owned()));
+    rules.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// An address within the cluster's pod network, by the pod's count.
+fn address(pod: &Object, port: i32) -> String {
+    let (network, host) = (pod.id.index() / 250 % 250, pod.id.index() % 250 + 2);
+    format!("10.244.{network}.{host}:{port}")
 }
 
 /// A Kubernetes label's name as a Prometheus label's (prometheus util/strutil: SanitizeLabelName).
 fn sanitised(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn files(service: &str, monitor: &str) -> String {
+        [testing::DEPLOYMENT, service, monitor].join("---")
+    }
+
+    /// The labels of each target that is scraped, without those that every target has.
+    fn targets(world: &World<'_>, labels: &[&str]) -> Vec<String> {
+        let scraped = world.prometheus.targets.iter().filter(|target| target.is_scraped());
+        scraped
+            .map(|target| {
+                let text = |name: &&str| Some(format!("{name}={}", target.wanted.labels.get(*name)?));
+                labels.iter().filter_map(text).collect::<Vec<_>>().join(" ")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn targets_have_the_labels_that_the_operators_rules_give_them() {
+        let service =
+            testing::SERVICE.replace("labels: {app: web}", "labels: {app: web, team: ml, job: own}");
+        let all = ["namespace", "service", "container", "endpoint", "job", "role", "team", "no_such"];
+        let base = "namespace=default service=web container=server endpoint=http job=web";
+        for (from, to, expected) in [
+            ("podTargetLabels: [role]", "podTargetLabels: []", base.to_owned()),
+            ("", "", format!("{base} role=plain")),
+            ("[role]", "[role, no-such]", format!("{base} role=plain")),
+            ("[role]", "[role]\n  targetLabels: [team]", format!("{base} role=plain team=ml")),
+            ("[role]", "[]\n  jobLabel: team", base.replace("job=web", "job=ml")),
+            ("[role]", "[]\n  jobLabel: absent", base.to_owned()),
+            ("[role]", "[]\n  targetLabels: [job]", base.to_owned()),
+            ("port: http", "targetPort: http", format!("{base} role=plain")),
+            ("port: http", "targetPort: 8000", format!("{} role=plain", base.replace("=http", "=8000"))),
+        ] {
+            let monitor = testing::MONITOR.replace(from, to);
+            let mut world = testing::world("", &[("all.yaml", &files(&service, &monitor))]);
+            testing::run_until(&mut world, 30);
+            assert_eq!(targets(&world, &all), [expected.as_str(), &expected], "{to}");
+        }
+    }
+
+    #[test]
+    fn what_no_monitor_selects_is_not_scraped() {
+        for (service, monitor) in [
+            (
+                testing::SERVICE.replace("labels: {app: web}", "labels: {app: other}"),
+                testing::MONITOR.to_owned(),
+            ),
+            (
+                testing::SERVICE.to_owned(),
+                testing::MONITOR.replace("name: web", "name: web, namespace: monitoring"),
+            ),
+            (testing::SERVICE.to_owned(), testing::MONITOR.replace("port: http", "port: metrics")),
+            (testing::SERVICE.to_owned(), testing::MONITOR.replace("port: http", "targetPort: 9")),
+            (testing::SERVICE.replace("targetPort: http", "targetPort: none"), testing::MONITOR.to_owned()),
+        ] {
+            let mut world = testing::world("", &[("all.yaml", &files(&service, &monitor))]);
+            testing::run_until(&mut world, 30);
+            assert!(world.prometheus.targets.is_empty(), "{service} {monitor}");
+        }
+        for selector in ["any: true", "matchNames: [default]"] {
+            let monitor = testing::MONITOR
+                .replace("name: web", "name: web, namespace: monitoring")
+                .replace("spec:", &format!("spec:\n  namespaceSelector: {{{selector}}}"));
+            let mut world = testing::world("", &[("all.yaml", &files(testing::SERVICE, &monitor))]);
+            testing::run_until(&mut world, 30);
+            assert_eq!(targets(&world, &[]).len(), 2, "{selector}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_without_a_port_is_reported() {
+        let monitor = testing::MONITOR.replace("port: http, ", "");
+        let mut world = testing::world("", &[("all.yaml", &files(testing::SERVICE, &monitor))]);
+        testing::run_until(&mut world, 30);
+        let told = testing::told(&world, |event| match event {
+            timeline::Event::NotSimulated(found) => Some(found.what.clone()),
+            _ => None,
+        });
+        assert_eq!(told, ["5 an endpoint without a port in ServiceMonitor web"]);
+    }
+
+    #[test]
+    fn targets_come_and_go_five_seconds_after_the_endpoints() {
+        let files = files(testing::SERVICE, testing::MONITOR);
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        // The containers run from second 2 on; what changes within the lag is learnt with the first change.
+        testing::run_until(&mut world, 4);
+        assert_eq!(targets(&world, &[]).len(), 0);
+        testing::run_until(&mut world, 5);
+        assert_eq!(targets(&world, &[]).len(), 2);
+        testing::run_until(&mut world, 60);
+        testing::patch(&mut world, "Deployment", "web", "{spec: {replicas: 1}}");
+        testing::run_until(&mut world, 64);
+        assert_eq!(targets(&world, &[]).len(), 2);
+        testing::run_until(&mut world, 65);
+        assert_eq!(targets(&world, &[]).len(), 1);
+    }
+
+    #[test]
+    fn a_label_that_changes_in_place_is_seen_at_the_next_change_of_endpoints() {
+        let files = files(testing::SERVICE, testing::MONITOR);
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        testing::run_until(&mut world, 30);
+        for pod in testing::pods(&world) {
+            world.api.update_metadata(pod, |pod| pod.labels.insert("role".to_owned(), "stable".to_owned()));
+        }
+        crate::run::after_task(&mut world);
+        testing::run_until(&mut world, 300);
+        assert_eq!(targets(&world, &["role"]), ["role=plain", "role=plain"]);
+        testing::patch(&mut world, "Deployment", "web", "{spec: {replicas: 1}}");
+        testing::run_until(&mut world, 305);
+        assert_eq!(targets(&world, &["role"]), ["role=stable"]);
+    }
+
+    #[test]
+    fn another_services_endpoints_change_nothing_for_a_service() {
+        let other = "
+apiVersion: v1
+kind: Service
+metadata: {name: other, labels: {app: web}}
+spec: {selector: {app: none}, ports: [{name: http, port: 80, targetPort: http}]}
+";
+        let files = format!("{}---{other}", files(testing::SERVICE, testing::MONITOR));
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        testing::run_until(&mut world, 30);
+        for pod in testing::pods(&world) {
+            world.api.update_metadata(pod, |pod| pod.labels.insert("role".to_owned(), "stable".to_owned()));
+        }
+        testing::patch(&mut world, "Service", "other", "{spec: {selector: {app: web}}}");
+        testing::run_until(&mut world, 60);
+        let mut found = targets(&world, &["service", "role"]);
+        found.sort();
+        let expected = ["service=other role=stable", "service=web role=plain"];
+        assert_eq!(found, [expected[0], expected[0], expected[1], expected[1]]);
+    }
+
+    #[test]
+    fn first_scrapes_are_spread_over_the_interval() {
+        let many = testing::DEPLOYMENT.replace("replicas: 2", "replicas: 20");
+        let files = [&many, testing::SERVICE, testing::MONITOR].join("---");
+        let mut world = testing::world("", &[("all.yaml", &files)]);
+        testing::run_until(&mut world, 7);
+        let firsts: Vec<Time> =
+            world.prometheus.targets.iter().map(|target| first_scrape(&world, &target.wanted)).collect();
+        let (soonest, latest) = (firsts.iter().min().unwrap(), firsts.iter().max().unwrap());
+        assert!(*soonest >= Time::from_secs(7) && *latest < Time::from_secs(17));
+        assert!(latest.since(*soonest) > Duration::from_secs(5), "{soonest} to {latest}");
+    }
 }
