@@ -7,6 +7,7 @@ use manifests::objects::analysis::AnalysisTemplate;
 use manifests::objects::{self, ObjectKey, PodTemplate, References, Rollout, Service};
 use timeline::Source;
 use units::Duration;
+use yaml::Problem;
 
 use super::pass::{Pass, Set, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
@@ -29,6 +30,14 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     let namespace: Arc<str> = object.key.namespace.clone().unwrap_or_default();
     // What is not simulated of a Rollout was told when its manifest was read.
     if spec.canary().is_none() && spec.spec.strategy.blue_green.is_some() {
+        return None;
+    }
+    if let Some(message) = workload::not_simulated(&spec) {
+        let manifest = object.manifest.as_deref();
+        let reference = manifest.and_then(|manifest| manifest.at(&["spec", "workloadRef"]));
+        let problem =
+            reference.map_or_else(|| Problem::new(message.as_str()), |node| node.problem(message.as_str()));
+        world.fail(problem.with_help("only Deployments are followed; write the template into the Rollout"));
         return None;
     }
     let (rollout, workload_generation) = match workload::resolve(world, &spec, &namespace) {
@@ -71,7 +80,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         before: state,
         rollout,
     };
-    if pass.before.is_fully_promoted() {
+    if pass.before.is_fully_promoted() && pass.pauses.is_aborted(&pass.before) {
         // Nothing is left to be aborted.
         pass.pauses.remove_abort();
     }

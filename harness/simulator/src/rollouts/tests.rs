@@ -7,6 +7,7 @@ use behaviour::Arrivals;
 use scenario::Scenario;
 use timeline::{Event, RolloutPhase, RolloutStatus, Source, Timeline};
 use units::Duration;
+use yaml::Problem;
 
 use crate::run::{Input, Options, simulate, tree_of};
 
@@ -94,6 +95,10 @@ const UPDATE: &str = "patch: { resource: { kind: Rollout, name: model }, with: {
 
 impl Walk<'_> {
     fn run(&self) -> Timeline {
+        self.outcome().unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    fn outcome(&self) -> Result<Timeline, Problem> {
         let mut rollout = ROLLOUT.replace("STEPS", self.steps);
         for (from, to) in self.spec {
             assert!(rollout.contains(from), "{from} is not in the manifest");
@@ -115,7 +120,7 @@ impl Walk<'_> {
             render: None,
         };
         let input = Input { scenario: &scenario, repository: &repository, options: &options };
-        simulate(&input).unwrap_or_else(|problem| panic!("{problem}")).timeline
+        simulate(&input).map(|run| run.timeline)
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use manifests::objects::{ObjectKey, Rollout};
+use manifests::objects::{Deployment, ObjectKey, Rollout};
 use timeline::{RolloutPhase, Source};
 use yaml::{Map, Node, Value};
 
 use super::pass::Pass;
 use crate::World;
-use crate::api::{Body, ObjectId};
+use crate::api::{Body, Object, ObjectId};
 
 /// The Rollout with template and selector of the workload that it refers to, and that workload's
 /// generation. The error is that of the Rollout's `InvalidSpec` condition.
@@ -26,27 +26,39 @@ pub(super) fn resolve(
     if (group, reference.kind.as_str()) != ("apps", "Deployment") {
         return Err(format!("workload of type {group}/{} is not supported", reference.kind));
     }
-    let missing = || format!("deployments.apps \"{namespace}/{}\" not found", reference.name);
-    let key = ObjectKey::new("apps", "Deployment", Some(namespace), &reference.name);
-    let object = world.api.find(&key).ok_or_else(missing)?;
-    let Body::Deployment(deployment, _) = &object.body else { return Err(missing()) };
+    let (object, deployment) = deployment(world, namespace, &reference.name)
+        .ok_or_else(|| format!("deployments.apps \"{namespace}/{}\" not found", reference.name))?;
     let mut resolved = (**rollout).clone();
     resolved.spec.template = deployment.spec.template.clone();
     resolved.spec.selector.get_or_insert_with(|| deployment.spec.selector.clone());
     Ok((Arc::new(resolved), Some(object.generation)))
 }
 
-/// Whether the last pass saw the present generation of the workload; true without one.
-pub(super) fn is_observed(
-    world: &World<'_>,
-    rollout: &Arc<Rollout>,
-    namespace: &str,
-    seen: Option<u64>,
-) -> bool {
-    match resolve(world, rollout, namespace) {
-        Ok((_, generation)) => seen.is_none() || generation == seen,
-        Err(_) => true,
+/// A reference to a workload that upstream follows and this engine does not.
+pub(super) fn not_simulated(rollout: &Rollout) -> Option<String> {
+    let kind = &rollout.spec.workload_ref.as_ref()?.kind;
+    let known = matches!(kind.as_str(), "ReplicaSet" | "PodTemplate");
+    known.then(|| format!("not simulated: a `workloadRef` of kind {kind}"))
+}
+
+fn deployment<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(&'w Object, &'w Deployment)> {
+    let object = world.api.find(&ObjectKey::new("apps", "Deployment", Some(namespace), name))?;
+    match &object.body {
+        Body::Deployment(deployment, _) => Some((object, deployment)),
+        Body::ReplicaSet(_)
+        | Body::Pod(_)
+        | Body::AnalysisRun(_)
+        | Body::Rollout(..)
+        | Body::Application(..)
+        | Body::Plain(_) => None,
     }
+}
+
+/// Whether the last pass saw the present generation of the workload; true without one.
+pub(super) fn is_observed(world: &World<'_>, rollout: &Rollout, namespace: &str, seen: Option<u64>) -> bool {
+    let reference = rollout.spec.workload_ref.as_ref();
+    let present = reference.and_then(|reference| deployment(world, namespace, &reference.name));
+    present.is_none_or(|(object, _)| seen.is_none_or(|seen| seen == object.generation))
 }
 
 /// `scaleDown: onsuccess`: the first healthy Rollout takes over from the Deployment.
@@ -76,9 +88,7 @@ pub(super) fn scale_down_progressively(world: &mut World<'_>, pass: &Pass, shrin
 
 fn scale(world: &mut World<'_>, pass: &Pass, replicas: u32) {
     let Some(reference) = &pass.rollout.spec.workload_ref else { return };
-    let key = ObjectKey::new("apps", "Deployment", Some(&pass.namespace), &reference.name);
-    let Some(object) = world.api.find(&key) else { return };
-    let Body::Deployment(deployment, _) = &object.body else { return };
+    let Some((object, deployment)) = deployment(world, &pass.namespace, &reference.name) else { return };
     if deployment.spec.replicas() == replicas {
         return;
     }

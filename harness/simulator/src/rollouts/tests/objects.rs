@@ -212,3 +212,21 @@ fn a_step_that_is_not_simulated_is_told_and_held() {
     assert_eq!(told.filter(|what| what.contains("plugin")).count(), 1);
     assert_eq!(last(&timeline).step, Some(1));
 }
+
+#[test]
+fn a_gate_that_cannot_be_simulated_ends_the_run_by_name_and_place() {
+    let query = "result[0] == 1\n    - name: other\n      provider: { web: { url: 'http://a' } }";
+    let expression = "result[0] == 1\n    - name: other\n      provider:\n        prometheus: { address: \
+                      'http://prometheus.monitoring:9090', query: 'predict_linear(up[1h], 60)' }";
+    let cases = [
+        (query, "not simulated: the metric provider `web` of the metric `other`"),
+        (expression, "not simulated: PromQL function `predict_linear`"),
+    ];
+    for (condition, message) in cases {
+        let steps = "[{ analysis: { templates: [{ templateName: gate }] } }]";
+        let walk = Walk { steps, condition, events: "[{ at: 1m, UPDATE }]", ..Walk::default() };
+        let problem = walk.outcome().expect_err(message);
+        assert!(problem.message.starts_with(message), "{problem}");
+        assert!(problem.place.is_some(), "{problem}");
+    }
+}
