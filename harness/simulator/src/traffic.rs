@@ -6,31 +6,29 @@
 //! first pod is ready, since a deployment that has never served has no clients; from then on a moment
 //! without a ready endpoint fails them all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use behaviour::{Arrivals, Batch, Buckets, Draws, Moment, Sampler};
+use behaviour::{Arrivals, Batch, Buckets, Draws, Moment, Piece};
 use scenario::Scenario;
-use timeline::{Event, Requests, Role, Source};
+use timeline::Role;
 use units::{Duration, Rate, Time};
-use yaml::{Place, Problem};
 
 use crate::api::ObjectId;
 use crate::kubernetes::{as_pod, endpoints};
 use crate::run::Options;
 use crate::{Task, World, rollouts};
 
+mod account;
+mod meter;
+mod service;
 mod slow;
 
+use account::Group;
+use meter::{Meter, Samplers};
 pub use slow::slow_bound;
 
 /// The longest span of one entry of the account.
 const ACCOUNT_SPAN: Duration = Duration::from_secs(60);
-
-/// Counters older than this are not looked back at.
-const HISTORY: Duration = Duration::from_mins(60);
-
-/// Behaviours whose samplers are kept; more are seen only while something ramps.
-const SAMPLERS_KEPT: usize = 16;
 
 /// The request rate, where it goes, and what was experienced since the last account.
 #[derive(Debug)]
@@ -42,71 +40,16 @@ pub struct State {
     seed: u64,
     /// Whether a pod was ready at some time.
     begun: bool,
+    /// The Service that is called, once one leads to a model.
     service: Option<ObjectId>,
     meters: BTreeMap<ObjectId, Meter>,
-    samplers: Vec<Sampler>,
+    samplers: Samplers,
     /// The start of the present account.
     since: Time,
-    /// Requests that met no ready pod since then.
+    /// Requests that met no ready pod since then, until `unserved_until`.
     unserved: f64,
     unserved_until: Time,
     unserved_draws: Draws,
-    next_account: Option<Time>,
-}
-
-/// The counters of one pod.
-#[derive(Debug)]
-struct Meter {
-    draws: Draws,
-    counters: Batch,
-    /// The counters at the start of the account.
-    accounted: Totals,
-    advanced: Time,
-    /// The start of the container that counts.
-    started: Option<Time>,
-    /// Requests a second that are sent to it now.
-    rate: f64,
-    group: Option<Group>,
-    /// Requests so far, at moments in the past.
-    history: VecDeque<(Time, f64)>,
-    /// Requests of earlier containers of the pod, whose counters are gone.
-    earlier: f64,
-}
-
-/// The pods that share an entry of the account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    owner: String,
-    role: Role,
-    model: String,
-    step: Option<u32>,
-}
-
-/// Counts without buckets.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Totals {
-    requests: f64,
-    errors: f64,
-    slow: f64,
-    wrong: f64,
-    truncated: f64,
-    hurt: f64,
-}
-
-impl Totals {
-    fn of(batch: &Batch) -> Self {
-        let Batch { requests, errors, slow, wrong, truncated, hurt, .. } = *batch;
-        Self { requests, errors, slow, wrong, truncated, hurt }
-    }
-
-    fn add_difference(&mut self, now: Self, before: Self) {
-        self.requests += now.requests - before.requests;
-        self.errors += now.errors - before.errors;
-        self.slow += now.slow - before.slow;
-        self.wrong += now.wrong - before.wrong;
-        self.truncated += now.truncated - before.truncated;
-        self.hurt += now.hurt - before.hurt;
-    }
 }
 
 impl State {
@@ -120,12 +63,11 @@ impl State {
             begun: false,
             service: None,
             meters: BTreeMap::new(),
-            samplers: Vec::new(),
+            samplers: Samplers::default(),
             since: Time::ZERO,
             unserved: 0.0,
             unserved_until: Time::ZERO,
             unserved_draws: Draws::new(options.arrivals, options.seed, "unserved"),
-            next_account: None,
         }
     }
 
@@ -140,13 +82,19 @@ impl State {
 
     /// A pod's counters as it exposes them.
     pub(crate) fn counters(&self, pod: ObjectId) -> Option<&Batch> {
-        self.meters.get(&pod).map(|meter| &meter.counters)
+        self.meters.get(&pod).map(Meter::counters)
+    }
+
+    /// The pods that requests go to.
+    fn served(&self) -> impl Iterator<Item = (ObjectId, &Group)> {
+        self.meters.iter().filter_map(|(pod, meter)| Some((*pod, meter.group.as_ref()?)))
     }
 }
 
-/// The request rate changes.
+/// The request rate changes. What was sent at the old one is accounted by itself.
 pub(crate) fn set_rate(world: &mut World<'_>, rate: Rate) {
     settle(world);
+    account::write(world);
     world.traffic.rate = rate;
     world.kernel.wake(Task::Traffic);
 }
@@ -159,183 +107,94 @@ pub(crate) fn on_rollout_change(world: &mut World<'_>) {
 /// Brings the account up to date: something that decides where requests go changed, or a span ends.
 pub(crate) fn advance(world: &mut World<'_>) {
     settle(world);
-    choose_service(world);
-    let now = world.now();
+    service::choose(world);
     let routes = routes(world);
-    let groups_changed = {
-        let groups = |(pod, group): &(ObjectId, Group)| (*pod, group.clone());
-        let before: Vec<(ObjectId, Group)> =
-            served(&world.traffic).map(|(pod, group)| (pod, group.clone())).collect();
-        before != routes.iter().map(groups).collect::<Vec<_>>()
-    };
-    let due = world.traffic.next_account.is_some_and(|at| at <= now);
-    if groups_changed || due {
-        write_account(world);
+    let changed = !world.traffic.served().eq(routes.iter().map(|(pod, group)| (*pod, group)));
+    if changed || world.now().since(world.traffic.since) >= ACCOUNT_SPAN {
+        account::write(world);
     }
     route(world, routes);
-    plan_next_account(world);
+    if world.traffic.begun && world.traffic.rate > Rate::ZERO {
+        world.kernel.wake_at(world.traffic.since + ACCOUNT_SPAN, Task::Traffic);
+    }
 }
 
 /// The account is closed at the end of the run.
 pub(crate) fn close(world: &mut World<'_>) {
     settle(world);
-    write_account(world);
+    account::write(world);
 }
 
-/// Advances one pod's counters to the present, for a scrape.
-pub(crate) fn advance_pod(world: &mut World<'_>, pod: ObjectId) {
+/// Advances one pod's counters to the present, for a scrape or a change of its container.
+pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
     let now = world.now();
-    let Some((scenario_profile, started, ordinal, purpose)) = as_pod(world.api.get(pod)).and_then(|p| {
-        let profile = world.scenario.models.get(p.model.as_deref()?)?;
-        Some((profile, p.started?, p.model_ordinal, p.ordinal))
-    }) else {
-        return;
-    };
+    let Some(pod) = as_pod(world.api.get(id)) else { return };
+    let profile = pod.model.as_deref().and_then(|version| world.scenario.models.get(version));
+    let (Some(profile), Some(started)) = (profile, pod.started) else { return };
     let traffic = &mut world.traffic;
-    let meter = traffic.meters.entry(pod).or_insert_with(|| {
-        Meter::new(
-            Draws::new(traffic.arrivals, traffic.seed, &format!("pod {purpose}")),
-            &traffic.buckets,
-            now,
-        )
+    let meter = traffic.meters.entry(id).or_insert_with(|| {
+        let draws = Draws::new(traffic.arrivals, traffic.seed, &format!("pod {}", pod.ordinal));
+        Meter::new(draws, &traffic.buckets, started, now)
     });
-    if meter.started != Some(started) {
-        meter.restart(started, &traffic.buckets);
+    meter.ensure_container(started, &traffic.buckets);
+    let from = meter.advanced();
+    let moment = Moment { age: from.since(started), now: from, pod: u64::from(pod.model_ordinal) };
+    let pieces: Vec<Piece> = match pod.serving_from {
+        _ if meter.rate <= 0.0 => Vec::new(),
+        Some(_) => profile.pieces(moment, now).collect(),
+        None => vec![Piece { from, until: now, effective: meter::refused() }],
+    };
+    for piece in pieces {
+        let sampler = traffic.samplers.of(piece.effective, &traffic.buckets, traffic.slow);
+        meter.count(sampler, piece.until.since(piece.from));
     }
-    if meter.advanced >= now {
-        return;
-    }
-    if meter.rate > 0.0 {
-        let moment =
-            Moment { age: meter.advanced.since(started), now: meter.advanced, pod: u64::from(ordinal) };
-        for piece in scenario_profile.pieces(moment, now) {
-            let expected = meter.rate * piece.until.since(piece.from).as_secs_f64();
-            let sampler = sampler(&mut traffic.samplers, piece.effective, &traffic.buckets, traffic.slow);
-            sampler.sample_into(expected, &mut meter.draws, &mut meter.counters);
-        }
-    }
-    meter.advanced = now;
-    meter.remember(now);
+    meter.reach(now);
 }
 
-/// Requests that canary pods of a Rollout answered within the last `range`.
+/// Requests that canary pods of a Rollout answered within the last `range`, as far as they were counted
+/// by the last scrape or account.
 pub(crate) fn requests_of_canary(world: &World<'_>, rollout: ObjectId, range: Duration) -> f64 {
     let from = world.now() - range;
-    let meters = world.traffic.meters.iter().filter(|(pod, _)| {
-        let set = world.api.get(**pod).owner;
-        set.is_some_and(|set| {
+    let of_canary = |pod: &ObjectId| {
+        world.api.get(*pod).owner.is_some_and(|set| {
             world.api.get(set).owner == Some(rollout) && rollouts::role_of(world, set) == Role::Canary
         })
-    });
-    meters.map(|(_, meter)| meter.earlier + meter.counters.requests - meter.requests_at(from)).sum()
-}
-
-impl Meter {
-    fn new(draws: Draws, buckets: &Buckets, now: Time) -> Self {
-        Self {
-            draws,
-            counters: Batch::empty(buckets),
-            accounted: Totals::default(),
-            advanced: now,
-            started: None,
-            rate: 0.0,
-            group: None,
-            history: VecDeque::new(),
-            earlier: 0.0,
-        }
-    }
-
-    /// A container that starts again counts from zero.
-    fn restart(&mut self, started: Time, buckets: &Buckets) {
-        if self.started.replace(started).is_some() {
-            self.earlier += self.counters.requests;
-            self.counters = Batch::empty(buckets);
-            self.accounted = Totals::default();
-        }
-    }
-
-    fn remember(&mut self, now: Time) {
-        self.history.push_back((now, self.earlier + self.counters.requests));
-        while self.history.front().is_some_and(|(at, _)| now.since(*at) > HISTORY) {
-            self.history.pop_front();
-        }
-    }
-
-    /// Requests so far at a moment in the past: what was counted at the last look before it.
-    fn requests_at(&self, at: Time) -> f64 {
-        let later = self.history.partition_point(|(time, _)| *time <= at);
-        later.checked_sub(1).and_then(|index| self.history.get(index)).map_or(0.0, |(_, requests)| *requests)
-    }
-}
-
-fn sampler<'s>(
-    kept: &'s mut Vec<Sampler>,
-    effective: behaviour::Effective,
-    buckets: &Buckets,
-    slow: Option<Duration>,
-) -> &'s Sampler {
-    let position = match kept.iter().position(|sampler| *sampler.effective() == effective) {
-        Some(position) => position,
-        None => {
-            if kept.len() >= SAMPLERS_KEPT {
-                kept.remove(0);
-            }
-            kept.push(Sampler::new(effective, buckets, slow));
-            kept.len() - 1
-        }
     };
-    &kept[position]
+    let meters = world.traffic.meters.iter().filter(|(pod, _)| of_canary(pod));
+    meters.map(|(_, meter)| meter.requests_since(from)).sum()
 }
 
 /// Brings every counter to the present.
 fn settle(world: &mut World<'_>) {
     let now = world.now();
-    for pod in served(&world.traffic).map(|(pod, _)| pod).collect::<Vec<_>>() {
-        advance_pod(world, pod);
+    let served: Vec<ObjectId> = world.traffic.served().map(|(pod, _)| pod).collect();
+    for pod in &served {
+        advance_pod(world, *pod);
     }
     let traffic = &mut world.traffic;
-    if traffic.begun && served(traffic).next().is_none() {
+    if traffic.begun && served.is_empty() {
         let expected = traffic.rate.over(now.since(traffic.unserved_until));
-        let sampler = sampler(&mut traffic.samplers, refused(), &traffic.buckets, traffic.slow);
+        let sampler = traffic.samplers.of(meter::refused(), &traffic.buckets, traffic.slow);
         traffic.unserved += sampler.sample(expected, &mut traffic.unserved_draws).requests;
     }
     traffic.unserved_until = now;
 }
 
-/// A connection that is refused: nothing answers.
-fn refused() -> behaviour::Effective {
-    let latency = behaviour::Latency::new(Duration::from_millis(1), Duration::from_millis(2));
-    let latency = latency.expect("one and two milliseconds are a valid latency").distribution();
-    let none = units::Ratio::ZERO;
-    behaviour::Effective { latency, errors: units::Ratio::ONE, wrong: none, truncated: none }
-}
-
-/// The pods that requests go to.
-fn served(traffic: &State) -> impl Iterator<Item = (ObjectId, &Group)> {
-    traffic.meters.iter().filter_map(|(pod, meter)| Some((*pod, meter.group.as_ref()?)))
-}
-
-/// The pods that requests are to go to now, in the order of their creation.
-fn routes(world: &World<'_>) -> Vec<(ObjectId, Group)> {
+/// The pods that requests are to go to now, in the order of their creation. One without a model has no
+/// known behaviour: it gets none.
+fn routes(world: &mut World<'_>) -> Vec<(ObjectId, Group)> {
     let Some(service) = world.traffic.service else { return Vec::new() };
-    let ready = endpoints::of(world, service).ready.iter();
-    ready
-        .filter(|pod| world.api.exists(**pod))
-        .filter_map(|pod| Some((*pod, group_of(world, *pod)?)))
-        .collect()
-}
-
-fn group_of(world: &World<'_>, pod: ObjectId) -> Option<Group> {
-    let object = world.api.get(pod);
-    let model = as_pod(object)?.model.as_deref()?.to_owned();
-    let set = object.owner?;
-    let owner = world.api.get(set).owner?;
-    Some(Group {
-        owner: world.api.get(owner).key.name.to_string(),
-        role: rollouts::role_of(world, set),
-        model,
-        step: rollouts::current_step(world, owner),
-    })
+    let ready = endpoints::of(world, service).ready.iter().filter(|pod| world.api.exists(**pod));
+    let all: Vec<(ObjectId, Option<Group>)> = ready.map(|pod| (*pod, Group::of(world, *pod))).collect();
+    if all.iter().any(|(_, group)| group.is_none()) {
+        let place = world.api.get(service).key.to_string();
+        world.not_simulated(
+            "a pod without MODEL_VERSION behind the called Service",
+            place,
+            "it gets no requests",
+        );
+    }
+    all.into_iter().filter_map(|(pod, group)| Some((pod, group?))).collect()
 }
 
 fn route(world: &mut World<'_>, routes: Vec<(ObjectId, Group)>) {
@@ -352,93 +211,5 @@ fn route(world: &mut World<'_>, routes: Vec<(ObjectId, Group)>) {
     }
 }
 
-fn plan_next_account(world: &mut World<'_>) {
-    let now = world.now();
-    let traffic = &mut world.traffic;
-    let flows = traffic.begun && traffic.rate > Rate::ZERO;
-    if flows && traffic.next_account.is_none_or(|at| at <= now) {
-        traffic.next_account = Some(now + ACCOUNT_SPAN);
-        world.kernel.wake_at(now + ACCOUNT_SPAN, Task::Traffic);
-    }
-}
-
-/// Writes what every group of pods experienced since the last account.
-fn write_account(world: &mut World<'_>) {
-    let Some(service) = world.traffic.service else { return };
-    let service = world.api.get(service).key.name.to_string();
-    let now = world.now();
-    let traffic = &mut world.traffic;
-    let since = std::mem::replace(&mut traffic.since, now);
-    let mut groups: BTreeMap<Group, Totals> = BTreeMap::new();
-    for meter in traffic.meters.values_mut() {
-        let Some(group) = &meter.group else { continue };
-        let totals = Totals::of(&meter.counters);
-        groups.entry(group.clone()).or_default().add_difference(totals, meter.accounted);
-        meter.accounted = totals;
-    }
-    let unserved = std::mem::take(&mut traffic.unserved);
-    if since == now {
-        return;
-    }
-    if unserved > 0.0 {
-        let nobody = Group { owner: String::new(), role: Role::Other, model: String::new(), step: None };
-        let totals = Totals { requests: unserved, errors: unserved, hurt: unserved, ..Totals::default() };
-        groups.insert(nobody, totals);
-    }
-    for (group, totals) in groups {
-        let Group { owner, role, model, step } = group;
-        let Totals { requests: total, errors: failed, slow, wrong, truncated, hurt } = totals;
-        let service = service.clone();
-        let requests = Requests {
-            service,
-            owner,
-            role,
-            model,
-            step,
-            since,
-            total,
-            failed,
-            slow,
-            wrong,
-            truncated,
-            hurt,
-        };
-        world.emit(Source::Clients, Event::Requests(requests));
-    }
-}
-
-/// The Service that clients call: the one that the scenario names, or the only one that leads to pods
-/// of a model.
-fn choose_service(world: &mut World<'_>) {
-    if world.traffic.service.is_some() || world.traffic.rate == Rate::ZERO {
-        return;
-    }
-    let leads_to_model = |service: ObjectId| {
-        let behind = endpoints::of(world, service);
-        behind.ready.iter().any(|pod| as_pod(world.api.get(*pod)).is_some_and(|pod| pod.model.is_some()))
-    };
-    let named = world.scenario.traffic.service.as_deref();
-    let candidates: Vec<ObjectId> = world
-        .api
-        .of_kind("", "Service")
-        .filter(|service| named.is_none_or(|name| *service.key.name == *name) && leads_to_model(service.id))
-        .map(|service| service.id)
-        .collect();
-    match candidates.as_slice() {
-        [] => {}
-        [service] => {
-            world.traffic.service = Some(*service);
-            world.traffic.since = world.now();
-            world.traffic.unserved_until = world.now();
-        }
-        several => {
-            let names: Vec<String> =
-                several.iter().map(|id| world.api.get(*id).key.name.to_string()).collect();
-            let problem = Problem::at(
-                &Place::whole(&world.scenario.source),
-                format!("the traffic could go to several Services: {}", names.join(", ")),
-            );
-            world.fail(problem.with_help("name one with `traffic: { service: … }`"));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

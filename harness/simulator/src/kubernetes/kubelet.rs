@@ -108,6 +108,8 @@ fn schedule(world: &mut World<'_>, id: ObjectId) {
 }
 
 fn start(world: &mut World<'_>, id: ObjectId) {
+    // What was sent while no container ran is counted before it is forgotten.
+    traffic::advance_pod(world, id);
     let object = world.api.get(id);
     let Some(pod) = as_pod(object) else { return };
     if let Some(reason) = environment::missing(world, object, &pod.template.spec) {

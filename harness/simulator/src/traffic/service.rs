@@ -1,0 +1,54 @@
+//! Which Service clients call.
+
+use units::Rate;
+use yaml::{Place, Problem};
+
+use crate::World;
+use crate::api::ObjectId;
+use crate::kubernetes::{as_pod, endpoints};
+
+/// The Service that clients call: the one that the scenario names, or the only one that leads to pods
+/// of a model. Clients call it by name: one that was deleted and made again is called as before.
+pub(super) fn choose(world: &mut World<'_>) {
+    match world.traffic.service {
+        Some(service) if !world.api.exists(service) => {
+            if let Some(again) = world.api.find(&world.api.get(service).key) {
+                world.traffic.service = Some(again.id);
+            }
+        }
+        Some(_) => {}
+        None if world.traffic.rate == Rate::ZERO => {}
+        None => choose_first(world),
+    }
+}
+
+fn choose_first(world: &mut World<'_>) {
+    let named = world.scenario.traffic.service.as_deref();
+    let candidates: Vec<ObjectId> = world
+        .api
+        .of_kind("", "Service")
+        .filter(|service| named.is_none_or(|name| *service.key.name == *name))
+        .map(|service| service.id)
+        .filter(|service| leads_to_model(world, *service))
+        .collect();
+    match candidates.as_slice() {
+        [] => {}
+        [service] => {
+            world.traffic.service = Some(*service);
+            world.traffic.since = world.now();
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|id| world.api.get(*id).key.to_string()).collect();
+            let problem = Problem::at(
+                &Place::whole(&world.scenario.source),
+                format!("the traffic could go to several Services: {}", names.join(", ")),
+            );
+            world.fail(problem.with_help("name one with `traffic: { service: … }`"));
+        }
+    }
+}
+
+fn leads_to_model(world: &World<'_>, service: ObjectId) -> bool {
+    let mut ready = endpoints::of(world, service).ready.iter();
+    ready.any(|pod| as_pod(world.api.get(*pod)).is_some_and(|pod| pod.model.is_some()))
+}
