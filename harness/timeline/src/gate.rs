@@ -64,8 +64,8 @@ impl<'a> Update<'a> {
         })
     }
 
-    /// The failed measurements that ended the analysis, all of the same run and instant, latest first,
-    /// and the entry in which the run failed.
+    /// The failed measurements that ended the analysis, all of the same run and instant, first the one that
+    /// the run's message names, and the entry in which the run failed.
     pub(crate) fn cause(&self) -> Cause<'a> {
         let run = self.runs().rev().find(|(_, run)| is_bad(run.phase));
         let of_run = |measured: &Measurement| run.is_none_or(|(_, run)| run.name == measured.run);
@@ -77,7 +77,9 @@ impl<'a> Update<'a> {
                 self.entries[*index].at == self.entries[last].at && measured.run == latest.run
             })
         });
-        let measurements = last.into_iter().chain(together.collect::<Vec<_>>()).collect();
+        let mut measurements: Vec<_> = last.into_iter().chain(together.collect::<Vec<_>>()).collect();
+        let named = |metric: &str| run.is_some_and(|(_, run)| run.message.contains(&format!("\"{metric}\"")));
+        measurements.sort_by_key(|(_, measured)| !named(&measured.metric));
         Cause { measurements, run: run.map(|(index, _)| index) }
     }
 }
