@@ -58,8 +58,8 @@ pub fn load(tree: &Tree, dir: &str) -> Result<Rendered, Vec<Problem>> {
         if !readable {
             continue;
         }
-        let outcome = yaml::parse(path, content).and_then(|documents| {
-            documents.into_iter().try_for_each(|document| add_object(document, &mut rendered.objects))
+        let outcome = tree.documents(path).unwrap_or(Ok(&[])).map_err(Problem::clone).and_then(|documents| {
+            documents.iter().cloned().try_for_each(|document| add_object(document, &mut rendered.objects))
         });
         if let Err(problem) = outcome {
             problems.push(problem);

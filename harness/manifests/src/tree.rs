@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use yaml::{Node, Problem};
 
 /// The content of a repository at one commit: files by path, nothing else.
 ///
@@ -11,8 +13,23 @@ use std::sync::Arc;
 /// directory into a tree decides what to do about them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tree {
-    files: BTreeMap<String, Arc<[u8]>>,
+    files: BTreeMap<String, File>,
 }
+
+/// A file. What it says as YAML is read when it is asked for, and once for all clones.
+#[derive(Clone)]
+struct File {
+    content: Arc<[u8]>,
+    documents: Arc<OnceLock<Result<Vec<Node>, Problem>>>,
+}
+
+impl PartialEq for File {
+    fn eq(&self, other: &Self) -> bool {
+        self.content == other.content
+    }
+}
+
+impl Eq for File {}
 
 /// Why a text is not a path inside a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +53,18 @@ impl Tree {
 
     /// The content of a file.
     pub fn get(&self, path: &str) -> Option<&Arc<[u8]>> {
-        self.files.get(path).or_else(|| self.files.get(&normalise(path).ok()?))
+        self.find(path).map(|(_, file)| &file.content)
+    }
+
+    /// The YAML documents of a file; `None` where there is no such file.
+    pub fn documents(&self, path: &str) -> Option<Result<&[Node], &Problem>> {
+        let (path, file) = self.find(path)?;
+        let documents = file.documents.get_or_init(|| yaml::parse(path, &file.content));
+        Some(documents.as_deref())
+    }
+
+    fn find(&self, path: &str) -> Option<(&String, &File)> {
+        self.files.get_key_value(path).or_else(|| self.files.get_key_value(&normalise(path).ok()?))
     }
 
     /// Adds or replaces a file.
@@ -44,18 +72,19 @@ impl Tree {
     /// # Errors
     /// A path that is absolute or leaves the repository.
     pub fn insert(&mut self, path: &str, content: impl Into<Arc<[u8]>>) -> Result<(), PathError> {
-        self.files.insert(normalise(path)?, content.into());
+        let file = File { content: content.into(), documents: Arc::default() };
+        self.files.insert(normalise(path)?, file);
         Ok(())
     }
 
     /// Takes a file away and returns what it held.
     pub fn remove(&mut self, path: &str) -> Option<Arc<[u8]>> {
-        self.files.remove(&normalise(path).ok()?)
+        self.files.remove(&normalise(path).ok()?).map(|file| file.content)
     }
 
     /// Every file, in order of paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
-        self.files.iter().map(|(path, content)| (path.as_str(), content))
+        self.files.iter().map(|(path, file)| (path.as_str(), &file.content))
     }
 
     /// The files directly in a directory, without those of its subdirectories.
@@ -75,7 +104,7 @@ impl Tree {
         self.files
             .range(start.clone()..)
             .take_while(move |(path, _)| path.starts_with(&start))
-            .map(|(path, content)| (path.as_str(), content))
+            .map(|(path, file)| (path.as_str(), &file.content))
     }
 
     /// What every path below `dir` starts with; for a path outside the tree, what none starts with.
@@ -159,5 +188,19 @@ mod tests {
         assert_eq!(first.get("a").unwrap().as_ref(), b"a");
         assert_eq!(second.get("a").unwrap().as_ref(), b"new");
         assert_eq!(second.get("b"), None);
+    }
+
+    #[test]
+    fn the_documents_of_a_file_are_those_of_its_present_content() {
+        let mut tree = tree(&["a.yaml"]);
+        let old = tree.clone();
+        let count = |tree: &Tree| tree.documents("./a.yaml").unwrap().unwrap().len();
+        assert_eq!(count(&tree), 1);
+        tree.insert("a.yaml", *b"b: 1\n---\nc: 2\n").unwrap();
+        assert_eq!((count(&old), count(&tree)), (1, 2));
+        tree.insert("a.yaml", *b"b: [").unwrap();
+        let problem = tree.documents("a.yaml").unwrap().unwrap_err();
+        assert!(problem.to_string().contains("a.yaml:"), "{problem}");
+        assert_eq!(tree.documents("b.yaml"), None);
     }
 }

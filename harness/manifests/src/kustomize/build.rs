@@ -117,7 +117,7 @@ impl Build {
         let is_file = !loader.is_dir(path) && !path.is_empty();
         if is_file {
             return match loader.load(path, place) {
-                Ok((name, content)) => self.add_file(&name, &content, place, all),
+                Ok((name, _)) => self.add_file(loader, &name, place, all),
                 // kustomize tries the path as a directory then, and tells both errors.
                 Err(error) => match (error, loader.descend(path, place)) {
                     (_, Err(not_implemented @ Error::NotImplemented { .. })) => Err(not_implemented),
@@ -145,8 +145,14 @@ impl Build {
         Ok(())
     }
 
-    fn add_file(&mut self, name: &str, content: &[u8], place: &Place, all: &mut Accumulated) -> Result<()> {
-        let resources = objects(yaml::parse(name, content)?).map_err(|error| accumulating(name, error))?;
+    fn add_file(
+        &mut self,
+        loader: &Loader<'_>,
+        name: &str,
+        place: &Place,
+        all: &mut Accumulated,
+    ) -> Result<()> {
+        let resources = objects(loader.documents(name)?).map_err(|error| accumulating(name, error))?;
         self.charge(resources.iter().map(|resource| size(&resource.node)).sum(), place)?;
         append_all(&mut all.resources, resources, place)
     }

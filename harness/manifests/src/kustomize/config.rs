@@ -53,8 +53,8 @@ impl Config {
         }
         let mut config = Config::clone(builtin);
         for (path, place) in files {
-            let (file, content) = loader.load(path, place)?;
-            let Some(node) = yaml::parse(&file, &content)?.into_iter().next() else { continue };
+            let (file, _) = loader.load(path, place)?;
+            let Some(node) = loader.documents(&file)?.into_iter().next() else { continue };
             let read: ConfigFile = yaml::decode(&node).map_err(as_upstream)?;
             config.add(read.into_config(), place)?;
         }

@@ -245,7 +245,7 @@ impl File {
 pub(crate) fn load(loader: &Loader<'_>, referred_at: Option<&Place>) -> Result<File> {
     let name = find(loader, referred_at)?;
     let content = loader.tree.get(&name).expect("the file was found in the tree");
-    let mut documents = yaml::parse(&name, content)?;
+    let mut documents = loader.documents(&name)?;
     if let Some(second) = documents.get(1) {
         return Err(Error::not_implemented(
             "a second document of a kustomization, which is ignored,",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yaml::{Place, Problem};
+use yaml::{Node, Place, Problem};
 
 use super::error::{Error, Result};
 use crate::tree::{PathError, Tree, normalise};
@@ -76,6 +76,15 @@ impl<'a> Loader<'a> {
             return Err(outside(&file).into());
         }
         Ok((file, Arc::clone(content)))
+    }
+
+    /// The YAML documents of a file that [`Loader::load`] named.
+    ///
+    /// # Errors
+    /// Text that is not YAML.
+    pub(crate) fn documents(&self, file: &str) -> std::result::Result<Vec<Node>, Problem> {
+        let documents = self.tree.documents(file).expect("the file was found in the tree");
+        documents.map(<[Node]>::to_vec).map_err(Problem::clone)
     }
 
     /// Whether `path` leads to a directory.

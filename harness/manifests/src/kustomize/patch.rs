@@ -100,8 +100,8 @@ pub(crate) fn apply_strategic_merge(
     let documents = match inline {
         Some(documents) if !documents.is_empty() => documents,
         _ => {
-            let (name, content) = loader.load(&entry.value, &at)?;
-            yaml::parse(&name, &content)?
+            let (name, _) = loader.load(&entry.value, &at)?;
+            loader.documents(&name)?
         }
     };
     for patch in super::build::objects(documents)? {
@@ -158,7 +158,7 @@ fn read(patch: &Patch, file: &File, loader: &Loader<'_>, at: &Place) -> Result<(
         }
         (_, Some(path)) if given(&patch.path) => {
             let place = file.place_of(path);
-            let (name, content) = loader.load(&path.value, &place).map_err(|error| match error {
+            let (name, _) = loader.load(&path.value, &place).map_err(|error| match error {
                 Error::Invalid(problem) => {
                     let message = format!(
                         "failed to get the patch file from path({}): {}",
@@ -168,7 +168,7 @@ fn read(patch: &Patch, file: &File, loader: &Loader<'_>, at: &Place) -> Result<(
                 }
                 other @ Error::NotImplemented { .. } => other,
             })?;
-            Ok((yaml::parse(&name, &content)?, format!("[path: {:?}]", path.value)))
+            Ok((loader.documents(&name)?, format!("[path: {:?}]", path.value)))
         }
         _ => Err(Problem::at(at, "must specify one of patch and path").into()),
     }

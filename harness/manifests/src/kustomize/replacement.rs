@@ -31,8 +31,8 @@ pub(crate) fn apply_entry(
     if entry.value.source.is_some() || !entry.value.targets.is_empty() {
         return Err(Problem::at(&at, "cannot specify both path and inline replacement").into());
     }
-    let (name, content) = loader.load(&path.value, &file.place_of(path))?;
-    for document in yaml::parse(&name, &content)?.iter().take(1) {
+    let (name, _) = loader.load(&path.value, &file.place_of(path))?;
+    for document in loader.documents(&name)?.iter().take(1) {
         let items = document.as_seq().unwrap_or(std::slice::from_ref(document));
         for item in items {
             apply(resources, &yaml::decode::<ReplacementEntry>(item)?, &item.place)?;

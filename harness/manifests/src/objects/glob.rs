@@ -14,6 +14,22 @@ pub fn path_glob(pattern: &str, text: &str) -> bool {
 }
 
 fn is_match(pattern: &str, text: &str, separators: &[char], braces: bool) -> bool {
+    by_comparison(pattern, text, separators)
+        .unwrap_or_else(|| by_expression(pattern, text, separators, braces))
+}
+
+/// Decides the globs that are frequent, a plain text or one with a single star, without the cost of a
+/// regular expression; `None` for all others.
+fn by_comparison(pattern: &str, text: &str, separators: &[char]) -> Option<bool> {
+    if pattern.contains(['?', '\\', '[', '{']) {
+        return None;
+    }
+    let Some((before, after)) = pattern.split_once('*') else { return Some(pattern == text) };
+    let starred = || text.strip_prefix(before)?.strip_suffix(after);
+    (!after.contains('*')).then(|| starred().is_some_and(|starred| !starred.contains(separators)))
+}
+
+fn by_expression(pattern: &str, text: &str, separators: &[char], braces: bool) -> bool {
     translate(pattern, separators, braces)
         .and_then(|expression| Regex::new(&expression).ok())
         .is_some_and(|expression| expression.is_match(text))
@@ -63,5 +79,24 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, negation: char) -
             c => expression.push_str(&regex::escape(&c.to_string())),
         }
         empty = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // Both ways of matching agree wherever the short one decides.
+        #[test]
+        fn a_comparison_decides_as_the_expression_does(pattern in "[ab/*},]{0,5}", text in "[ab/},]{0,6}") {
+            for (separators, braces) in [(&[][..], true), (&['/'][..], true), (&['/'][..], false)] {
+                if let Some(decided) = by_comparison(&pattern, &text, separators) {
+                    prop_assert_eq!(decided, by_expression(&pattern, &text, separators, braces));
+                }
+            }
+        }
     }
 }
