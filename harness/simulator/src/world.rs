@@ -140,7 +140,7 @@ impl<'a> World<'a> {
 }
 
 /// The name that the timeline knows an object by.
-pub fn resource_name(key: &ObjectKey) -> ResourceName {
+pub(crate) fn resource_name(key: &ObjectKey) -> ResourceName {
     ResourceName {
         kind: key.kind.to_string(),
         namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
