@@ -1,5 +1,12 @@
 //! The Git host's object ids are those of the real `git` program for the same history.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test drives the real program, in a folder of its own"
+)]
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
