@@ -29,13 +29,17 @@ lint:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
     cargo deny check bans licenses sources
 
+# record the digests of the scenarios' timelines anew, after a change that is meant to change them
+timelines:
+    .ci/timelines --update
+
 # measure every benchmark and print its figures
 bench:
     cargo bench --workspace --bench '*' -- --quiet
 
 # compare with Prometheus, expr and kustomize themselves; needs Go and kustomize
 oracle:
-    cargo test -p promql -p conditions -p manifests --features oracle
+    cargo test -p promql -p conditions -p manifests -p rehearse --features oracle
 
 # everything that must hold before a merge
 ci:

@@ -24,7 +24,7 @@ const PURE: [(&str, &[&str]); 10] = [
 ];
 
 /// The crates that do IO.
-const RIM: [&str; 2] = ["rehearse", "fake-inference"];
+const RIM: [&str; 4] = ["rehearse", "fidelity", "load", "fake-inference"];
 
 /// What no pure crate reaches, through however many others: IO, async, arguments, the system's entropy.
 const NEVER_PURE: [&str; 8] = ["clap", "getrandom", "hyper", "kube", "mio", "reqwest", "tempfile", "tokio"];
@@ -128,5 +128,14 @@ fn all_pure_crates_have_the_same_bans() {
             bans,
             "copy harness/units/clippy.toml to {folder}"
         );
+    }
+}
+
+/// The first two commands of a newcomer.
+#[test]
+fn the_readme_says_how_to_test_and_how_to_run() {
+    let readme = text("README.md");
+    for command in ["cargo test --workspace", "cargo run --release -- run scenarios/"] {
+        assert!(readme.contains(command), "README.md does not mention `{command}`");
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::common::{Room, program, rehearse, root, run};
 
 /// The digests of the timelines of all shipped scenarios with seed 1, as `sha256sum` writes them.
-/// After a change that is meant to change timelines: `.ci/timelines --update`.
+/// After a change that is meant to change timelines: `just timelines`.
 const DIGESTS: &str = "fixtures/recordings/timelines.sha256";
 
 /// The shipped scenarios with seed 1, recorded in a folder by so many threads.
@@ -39,7 +39,7 @@ fn every_shipped_scenario_has_the_recorded_timeline() {
         assert_eq!(record(&room, jobs), one, "with --jobs {jobs}");
     }
     let recorded = fs::read_to_string(root().join(DIGESTS)).unwrap();
-    assert_eq!(one, recorded, "if this was meant, run .ci/timelines --update and commit {DIGESTS}");
+    assert_eq!(one, recorded, "if this was meant, run `just timelines` and commit {DIGESTS}");
 }
 
 fn recorded(room: &Room) -> PathBuf {
