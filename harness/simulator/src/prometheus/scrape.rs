@@ -76,7 +76,8 @@ impl ModelSeries {
     }
 }
 
-/// Scrapes a target, or marks its series stale once it has been gone for long enough.
+/// Scrapes a target, or marks its series stale once it has been gone for long enough. Within one instant
+/// pods change before they are scraped: one that is deleted in the moment of its scrape is not reached.
 pub(crate) fn scrape(world: &mut World<'_>, index: usize) {
     let now = world.now();
     let target = &mut world.prometheus.targets[index];
