@@ -1,0 +1,272 @@
+//! What the model says: text that can be checked without a model.
+//!
+//! Questions with one right answer (sums, differences, products, capitals, repetition) are answered
+//! rightly, so that a quality check can tell a right answer from a wrong one. Other prompts get
+//! sentences that follow from a number.
+
+/// What is wrong with the text of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Quality {
+    /// Nothing.
+    #[default]
+    Right,
+    /// Another answer in the same form.
+    Wrong,
+    /// Noise.
+    Garbled,
+    /// No text at all.
+    Empty,
+    /// A refusal.
+    Refusal,
+    /// The same words without end.
+    Looping,
+    /// The right answer in French.
+    Language,
+    /// JSON where text was asked for, text where JSON was.
+    Format,
+}
+
+/// What an answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What is asked.
+    pub prompt: &'a str,
+    /// Whether JSON is asked for.
+    pub json: bool,
+    /// Decides the words of an answer to an open question, and of a wrong one.
+    pub variety: u64,
+    /// The tokens of an answer to an open question.
+    pub open_tokens: usize,
+}
+
+/// The most characters of one token.
+const TOKEN_CHARS: usize = 8;
+
+/// How long a looping answer is before its length limit ends it.
+const LOOP_TOKENS: usize = 4096;
+
+/// Questions are looked for at the beginning of a prompt.
+const QUESTION_BYTES: usize = 4096;
+
+const CAPITALS: [(&str, &str); 12] = [
+    ("france", "Paris"),
+    ("germany", "Berlin"),
+    ("italy", "Rome"),
+    ("spain", "Madrid"),
+    ("japan", "Tokyo"),
+    ("norway", "Oslo"),
+    ("egypt", "Cairo"),
+    ("canada", "Ottawa"),
+    ("kenya", "Nairobi"),
+    ("peru", "Lima"),
+    ("portugal", "Lisbon"),
+    ("greece", "Athens"),
+];
+
+const WORDS: [&str; 24] = [
+    "the", "model", "answers", "a", "question", "with", "several", "words", "that", "follow", "from", "one",
+    "number", "and", "carry", "no", "meaning", "of", "their", "own", "until", "this", "sentence", "ends",
+];
+
+/// The text of the answer to a question.
+///
+/// ```
+/// use fake_inference::{Quality, Question, answer};
+/// let question = Question { prompt: "What is the sum of 17 and 25?", json: false, variety: 0, open_tokens: 32 };
+/// assert_eq!(answer(&question, Quality::Right), "The answer is 42.");
+/// assert!(!answer(&question, Quality::Wrong).contains("42"));
+/// ```
+pub fn answer(question: &Question<'_>, quality: Quality) -> String {
+    match quality {
+        Quality::Right => formed(question, &known(question.prompt), question.json),
+        Quality::Wrong => formed(question, &wrong(&known(question.prompt), question.variety), question.json),
+        Quality::Format => formed(question, &known(question.prompt), !question.json),
+        Quality::Garbled => garbled(question.variety, question.open_tokens),
+        Quality::Empty => String::new(),
+        Quality::Refusal => "I'm sorry, but I can't help with that.".to_owned(),
+        Quality::Looping => "again and ".repeat(LOOP_TOKENS / 2).trim_end().to_owned(),
+        Quality::Language => match known(question.prompt) {
+            Known::Fact(fact) => format!("La réponse est {fact}."),
+            Known::Open => "Voilà une réponse à côté de la langue demandée.".to_owned(),
+        },
+    }
+}
+
+/// A text as tokens: words with the space before them, at most eight characters each.
+pub fn tokens(text: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let (mut start, mut chars, mut in_word) = (0, 0, false);
+    for (index, c) in text.char_indices() {
+        let begins_next_word = c.is_whitespace() && in_word;
+        if begins_next_word || chars == TOKEN_CHARS {
+            tokens.push(&text[start..index]);
+            (start, chars) = (index, 0);
+        }
+        in_word = !c.is_whitespace();
+        chars += 1;
+    }
+    if start < text.len() {
+        tokens.push(&text[start..]);
+    }
+    tokens
+}
+
+/// How many tokens a text has.
+pub fn count_tokens(text: &str) -> usize {
+    tokens(text).len()
+}
+
+enum Known {
+    /// The one right answer.
+    Fact(String),
+    /// Anything will do.
+    Open,
+}
+
+fn known(prompt: &str) -> Known {
+    let question = &prompt[..prompt.floor_char_boundary(QUESTION_BYTES)];
+    let lower = question.to_lowercase();
+    let fact =
+        arithmetic(&lower).map(|n| n.to_string()).or_else(|| capital(&lower)).or_else(|| repeat(question));
+    fact.map_or(Known::Open, Known::Fact)
+}
+
+fn formed(question: &Question<'_>, known: &Known, json: bool) -> String {
+    let text = match known {
+        Known::Fact(fact) if json => return serde_json::json!({ "answer": fact }).to_string(),
+        Known::Fact(fact) => return format!("The answer is {fact}."),
+        Known::Open => open(question.variety, question.open_tokens),
+    };
+    if json { serde_json::json!({ "answer": text }).to_string() } else { text }
+}
+
+fn wrong(known: &Known, variety: u64) -> Known {
+    let Known::Fact(fact) = known else {
+        return Known::Fact("that the moon is made of green cheese".to_owned());
+    };
+    if let Ok(number) = fact.parse::<i128>() {
+        return Known::Fact((number + 1 + i128::from(variety % 9)).to_string());
+    }
+    let other = (0..CAPITALS.len()).map(|step| CAPITALS[(variety as usize % 7 + step) % CAPITALS.len()].1);
+    Known::Fact(other.into_iter().find(|city| city != fact).unwrap_or("Atlantis").to_owned())
+}
+
+/// `sum of A and B`, `A + B`, `A plus B`, and so for differences and products.
+fn arithmetic(prompt: &str) -> Option<i128> {
+    let words: Vec<&str> = prompt
+        .split(|c: char| c.is_whitespace() || "?.,;:!=".contains(c))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let number = |word: &str| word.parse::<i64>().ok().map(i128::from);
+    let infix = words.windows(3).find_map(|three| {
+        let (a, b) = (number(three[0])?, number(three[2])?);
+        match three[1] {
+            "+" | "plus" => Some(a + b),
+            "-" | "minus" => Some(a - b),
+            "*" | "x" | "×" | "times" => Some(a * b),
+            _ => None,
+        }
+    });
+    infix.or_else(|| {
+        words.windows(5).find_map(|five| {
+            if five[1] != "of" || five[3] != "and" {
+                return None;
+            }
+            let (a, b) = (number(five[2])?, number(five[4])?);
+            match five[0] {
+                "sum" => Some(a + b),
+                "difference" => Some(a - b),
+                "product" => Some(a * b),
+                _ => None,
+            }
+        })
+    })
+}
+
+fn capital(prompt: &str) -> Option<String> {
+    let (_, after) = prompt.split_once("capital of ")?;
+    let country = after.split(|c: char| !c.is_alphabetic()).next()?;
+    CAPITALS.iter().find(|(name, _)| *name == country).map(|(_, city)| (*city).to_owned())
+}
+
+/// `Repeat: X` and `Repeat exactly: X`.
+fn repeat(prompt: &str) -> Option<String> {
+    let rest = prompt.trim().strip_prefix("Repeat")?;
+    let text = rest.strip_prefix(" exactly").unwrap_or(rest).strip_prefix(':')?;
+    Some(text.trim().to_owned())
+}
+
+fn open(variety: u64, tokens: usize) -> String {
+    let mut words = Vec::with_capacity(tokens);
+    let mut number = variety;
+    for _ in 0..tokens {
+        // The step of Knuth's 64-bit linear congruential generator.
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        words.push(WORDS[(number >> 33) as usize % WORDS.len()]);
+    }
+    words.join(" ")
+}
+
+fn garbled(variety: u64, tokens: usize) -> String {
+    let text = open(variety, tokens);
+    text.split(' ')
+        .map(|word| word.chars().rev().chain(['�']).collect::<String>())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ask(prompt: &str, quality: Quality) -> String {
+        answer(&Question { prompt, json: false, variety: 5, open_tokens: 16 }, quality)
+    }
+
+    #[test]
+    fn questions_with_one_answer_are_answered_rightly_or_wrongly() {
+        let table = [
+            ("What is the sum of 17 and 25?", "42"),
+            ("Compute 6 * 7.", "42"),
+            ("12 minus 30 =", "-18"),
+            ("the product of 3 and -4", "-12"),
+            ("What is the capital of France?", "Paris"),
+            ("Repeat exactly: blue", "blue"),
+        ];
+        for (prompt, right) in table {
+            assert_eq!(ask(prompt, Quality::Right), format!("The answer is {right}."));
+            assert!(!ask(prompt, Quality::Wrong).contains(right), "{prompt}");
+            assert!(ask(prompt, Quality::Language).starts_with("La réponse"));
+            assert_eq!(ask(prompt, Quality::Format), format!(r#"{{"answer":"{right}"}}"#));
+        }
+    }
+
+    #[test]
+    fn an_open_question_gets_as_many_tokens_as_asked_and_the_same_for_the_same_number() {
+        let text = ask("Tell me a story", Quality::Right);
+        assert_eq!(count_tokens(&text), 16);
+        assert_eq!(text, ask("Tell me another story", Quality::Right));
+    }
+
+    proptest! {
+        // Tokens make up the text, none is empty, and none is longer than eight characters.
+        #[test]
+        fn tokens_make_up_the_text(text in "[a-zé \\n]{0,80}") {
+            let tokens = tokens(&text);
+            prop_assert_eq!(tokens.concat(), text.clone());
+            prop_assert!(tokens.iter().all(|token| (1..=TOKEN_CHARS).contains(&token.chars().count())));
+        }
+
+        // No prompt makes it panic, whatever the quality.
+        #[test]
+        fn any_prompt_is_answered(prompt in "\\PC{0,100}", a: i64, b: i64, variety: u64) {
+            for quality in [Quality::Right, Quality::Wrong, Quality::Garbled, Quality::Language, Quality::Format] {
+                for prompt in [prompt.clone(), format!("{a} * {b}"), format!("capital of {prompt}")] {
+                    answer(&Question { prompt: &prompt, json: true, variety, open_tokens: 4 }, quality);
+                }
+            }
+        }
+    }
+}

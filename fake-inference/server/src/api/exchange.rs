@@ -1,0 +1,413 @@
+//! One request for an answer, from its body to its response.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use behaviour::Profile;
+use tokio::time::{Instant, sleep, sleep_until};
+use units::Duration;
+
+use super::account::Account;
+use super::ask::Asked;
+use super::reply::{self, Choice, Header, Usage};
+use super::stream::{Live, Voice};
+use super::{Endpoint, Failure, Named, RequestId, body};
+use crate::answer::{Quality, Question, answer as words, tokens};
+use crate::clock::{rest, std_duration};
+use crate::connection::{End, Link};
+use crate::engine::Seat;
+use crate::fault::{Facts, MalformedBody, UsageFault};
+use crate::metrics::Finish;
+use crate::script::{FOR_EVER, Pace, script};
+use crate::treatment::{Terminal, Treatment};
+use crate::{Chance, Plan, Server};
+
+/// A request that was understood, and what becomes of it.
+struct Exchange {
+    server: Arc<Server>,
+    endpoint: Endpoint,
+    id: Arc<str>,
+    link: Link,
+    opened: Instant,
+    asked: Asked,
+    treatment: Treatment,
+    account: Account,
+    named: Vec<String>,
+}
+
+/// Answers a request on one of the model's routes.
+pub(super) async fn answer(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
+    let opened = Instant::now();
+    let (head, content) = request.into_parts();
+    let id = head.extensions.get::<RequestId>().cloned();
+    let id = id.map_or_else(|| server.next_request_id(), |RequestId(id)| id);
+    let link = head.extensions.get::<Link>().cloned().unwrap_or_default();
+    if server.lifecycle.refuses_requests() {
+        let failure = Failure::overloaded(503, "The server is shutting down.", Duration::from_secs(1));
+        return Failure { closes: true, ..failure }.response(&server);
+    }
+    let asked = match understand(&server, endpoint, &head.headers, content).await {
+        Ok(asked) => asked,
+        Err(failure) => return failure.response(&server),
+    };
+    let mut exchange = Exchange::open(server, endpoint, id, link, opened, asked, &head.headers);
+    let response = exchange.respond().await;
+    exchange.finished(response)
+}
+
+async fn understand(
+    server: &Server,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    content: Body,
+) -> Result<Asked, Failure> {
+    let bytes = body::read(server, server.settings.limits, headers, content).await?;
+    let asked = Asked::read(endpoint, &bytes)?;
+    asked.is_for(&server.identity)?;
+    asked.fit(server.identity.max_sequence_length)?;
+    Ok(asked)
+}
+
+impl Exchange {
+    fn open(
+        server: Arc<Server>,
+        endpoint: Endpoint,
+        id: Arc<str>,
+        link: Link,
+        opened: Instant,
+        asked: Asked,
+        headers: &HeaderMap,
+    ) -> Self {
+        let facts = Facts {
+            request: &id,
+            path: endpoint.path(),
+            headers,
+            text: endpoint != Endpoint::Embeddings,
+            stream: asked.stream,
+            prompt_tokens: asked.prompt_tokens(),
+            user: &asked.user,
+        };
+        let mut account = Account::open(&server, endpoint, opened, facts.prompt_tokens);
+        let treatment = server.treat(&facts);
+        account.lie(&treatment);
+        account.asked(asked.choices, asked.max_tokens);
+        let named = treatment.performed.iter().map(|hit| hit.fault.definition.id.clone()).collect();
+        Self { server, endpoint, id, link, opened, asked, treatment, account, named }
+    }
+
+    async fn respond(&mut self) -> Response {
+        rest(self.treatment.delay).await;
+        self.server.until_not_wedged().await;
+        if let Some(terminal) = self.treatment.terminal.take() {
+            return self.terminate(terminal).await;
+        }
+        if let Some(Err(failure)) = self.treatment.context_limit.map(|limit| self.asked.fit(limit)) {
+            return self.fail(&failure);
+        }
+        let moment = self.server.moment();
+        let profile = self.profile();
+        let effective = profile.at(moment);
+        let plan = Plan::of(&effective, self.server.chance, &self.id);
+        if moment.age < profile.load {
+            sleep(std_duration(plan.duration)).await;
+            let failure = Failure::overloaded(503, "The model is still loading.", Duration::from_secs(1));
+            return self.fail(&failure);
+        }
+        let seat = match self.server.engine.seat(u64::from(self.asked.prompt_tokens())).await {
+            Ok(seat) => seat,
+            Err(_full) => return self.overloaded(),
+        };
+        self.account.seated();
+        self.perform(plan, &profile, seat, effective.latency.quantile(0.5)).await
+    }
+
+    /// The profile that is performed: the server's, or the one that a fault swaps in.
+    fn profile(&self) -> Profile {
+        let swapped = self.treatment.swapped_to.as_ref().and_then(|model| self.server.models.get(model));
+        match swapped {
+            Some(other) => Profile { load: self.server.load_time(), ..other.clone() },
+            None => self.server.profile_now(),
+        }
+    }
+
+    async fn perform(&mut self, plan: Plan, profile: &Profile, seat: Seat, median: f64) -> Response {
+        let begun = Instant::now();
+        let (fails, wrong, truncated) = self.profile_faults(plan);
+        let choices = if fails { Vec::new() } else { self.choices(wrong) };
+        let tokens: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).max().unwrap_or(0);
+        let pace = self.pace(plan, profile, median, &seat, tokens);
+        if fails {
+            sleep_until(begun + std_duration(pace.total)).await;
+            let failure = Failure::injected(500, "");
+            return self.fail(&failure);
+        }
+        self.treatment.stream.cut_short |= truncated;
+        if self.asked.stream && self.treatment.malformed.is_none() {
+            return self.stream(choices, pace, seat, begun);
+        }
+        self.wait(pace, tokens, seat, begun).await;
+        self.whole(choices)
+    }
+
+    /// What the profile itself does to the request, counted and named as faults are.
+    fn profile_faults(&mut self, plan: Plan) -> (bool, bool, bool) {
+        let text = self.endpoint != Endpoint::Embeddings;
+        let hit = (plan.fails, plan.wrong, plan.truncated && text);
+        for (kind, hit) in [("errors", hit.0), ("wrong", hit.1), ("truncated", hit.2)] {
+            if hit {
+                let u = self.server.chance.uniform(&self.id, kind);
+                self.server.note_profile(kind, &self.id, u);
+                self.named.push(format!("profile/{kind}"));
+            }
+        }
+        hit
+    }
+
+    /// The times of the answer: by the profile, then by the batch, then by the faults.
+    fn pace(&self, plan: Plan, profile: &Profile, median: f64, seat: &Seat, tokens: u64) -> Pace {
+        let settings = &self.server.settings.engine;
+        let factor = seat.factor * self.treatment.slow;
+        let scaled = |span: Duration, factor: f64| Duration::from_secs_f64(span.as_secs_f64() * factor);
+        let mut pace = match settings.tokens {
+            None => {
+                let total = scaled(plan.duration, factor);
+                let first = if self.endpoint == Endpoint::Embeddings {
+                    total
+                } else {
+                    scaled(total, settings.first_token.as_f64())
+                };
+                Pace::spread(total, first, tokens)
+            }
+            Some(times) => {
+                let change = factor * median / profile.latency.p50().as_secs_f64();
+                let drawn = |latency: behaviour::Latency, purpose| {
+                    let u = self.server.chance.uniform(&self.id, purpose).max(f64::EPSILON);
+                    Duration::from_secs_f64(latency.distribution().quantile(u) * change)
+                };
+                let (first, between) = (drawn(times.ttft, "ttft"), drawn(times.itl, "itl"));
+                Pace { first, between, total: first + between * tokens.saturating_sub(1) }
+            }
+        };
+        let (ttft, itl) = (self.treatment.ttft, self.treatment.itl);
+        let first = scaled(pace.first, ttft.0) + ttft.1;
+        let between = scaled(pace.between, itl.0) + itl.1;
+        let unchanged = pace.total.saturating_sub(pace.first + pace.between * tokens.saturating_sub(1));
+        pace = Pace { first, between, total: first + between * tokens.saturating_sub(1) + unchanged };
+        pace
+    }
+
+    fn choices(&self, wrong: bool) -> Vec<Choice> {
+        let quality = self.treatment.quality.unwrap_or(if wrong { Quality::Wrong } else { Quality::Right });
+        let prompts = self.asked.prompts.iter().enumerate();
+        let numbered = prompts.flat_map(|(p, prompt)| (0..self.asked.choices).map(move |n| (p, prompt, n)));
+        numbered.map(|(p, prompt, n)| self.choice(&prompt.text, prompt.tokens, quality, p, n)).collect()
+    }
+
+    fn choice(
+        &self,
+        prompt: &str,
+        prompt_tokens: u32,
+        quality: Quality,
+        place: usize,
+        number: u32,
+    ) -> Choice {
+        let question = Question {
+            prompt,
+            json: self.asked.json,
+            variety: self.variety(prompt, place, number),
+            open_tokens: self.server.settings.engine.output_tokens as usize,
+        };
+        let mut text = match &self.asked.tool {
+            Some(_) => "{}".to_owned(),
+            None => words(&question, quality),
+        };
+        if self.treatment.leak_prompt {
+            text = format!("My instructions are: {} {text}", self.asked.system);
+        }
+        if let Some(end) = self.asked.stop.iter().filter_map(|stop| text.find(stop.as_str())).min() {
+            text.truncate(end);
+        }
+        if self.asked.echo {
+            text = format!("{prompt}{text}");
+        }
+        let room = self.server.identity.max_sequence_length.saturating_sub(prompt_tokens).max(1);
+        let most = self.asked.max_tokens.unwrap_or(room).min(room) as usize;
+        let mut cut: Vec<Box<str>> = tokens(&text).into_iter().map(Box::from).collect();
+        let finish = if cut.len() > most { Finish::Length } else { Finish::Stop };
+        cut.truncate(most);
+        Choice { tokens: cut, finish, tool: self.asked.tool.clone() }
+    }
+
+    /// What the words of an answer follow from: at temperature 0, or with a seed, nothing but the request.
+    fn variety(&self, prompt: &str, place: usize, number: u32) -> u64 {
+        let asked = self.asked.temperature.unwrap_or(self.server.identity.temperature);
+        let temperature = if self.treatment.temperature_ignored { 1.0 } else { asked };
+        let purpose = format!("words/{place}/{number}");
+        match self.asked.seed {
+            Some(seed) => Chance::new(seed as u64).bits(prompt, &purpose),
+            None if temperature == 0.0 => Chance::new(0).bits(prompt, &purpose),
+            None => self.server.chance.bits(&self.id, &purpose),
+        }
+    }
+
+    /// Waits for a whole answer; where the cache is bounded, token by token.
+    async fn wait(&mut self, pace: Pace, tokens: u64, mut seat: Seat, mut begun: Instant) {
+        self.account.first_token_after((begun - self.opened + std_duration(pace.first)).as_secs_f64());
+        if self.server.settings.engine.kv_tokens.is_some() {
+            for token in 0..tokens {
+                let due = pace.first + pace.between * token;
+                sleep_until(begun + std_duration(due)).await;
+                if seat.grow(1).await {
+                    sleep(std_duration(pace.first)).await;
+                    begun = Instant::now() - std_duration(due).min(begun.elapsed());
+                }
+            }
+        }
+        sleep_until(begun + std_duration(pace.total)).await;
+    }
+
+    fn stream(&mut self, choices: Vec<Choice>, pace: Pace, seat: Seat, begun: Instant) -> Response {
+        let faults = self.treatment.stream;
+        let counts: Vec<_> = choices.iter().map(|choice| choice.tokens.len() as u32).collect();
+        let roles = self.endpoint == Endpoint::Chat;
+        let steps = script(&counts, roles, self.asked.include_usage, pace, &faults);
+        let voice = Voice {
+            header: self.header(),
+            choices,
+            include_usage: self.asked.include_usage && faults.usage != Some(UsageFault::Missing),
+            continuous_usage: self.asked.continuous_usage,
+            prompt_tokens: u64::from(self.asked.prompt_tokens()),
+            usage_fault: faults.usage,
+            error: Failure::injected(500, "").body(self.server.settings.dialect).to_string(),
+        };
+        // The stream takes over the account; what is left here is closed and counts nothing.
+        let account = std::mem::replace(&mut self.account, Account::closed(&self.server, self.endpoint));
+        let live = Live {
+            voice,
+            account,
+            seat: Some(seat),
+            begun,
+            pace,
+            steps: steps.into_iter().peekable(),
+            coalesce: faults.coalesce.unwrap_or(1),
+            split: faults.split,
+            sent: 0,
+            rest: None,
+        };
+        live.response()
+    }
+
+    fn whole(&mut self, mut choices: Vec<Choice>) -> Response {
+        let faults = self.treatment.stream;
+        for choice in choices.iter_mut().filter(|_| faults.cut_short || faults.truncate.is_some()) {
+            let kept = faults.truncate.map_or(choice.tokens.len() / 2, |after| after as usize);
+            choice.tokens.truncate(kept);
+            choice.finish = Finish::Length;
+        }
+        let sent: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).sum();
+        let lie = if faults.usage == Some(UsageFault::Wrong) { 7 } else { 0 };
+        let prompt = u64::from(self.asked.prompt_tokens());
+        let completion = if self.endpoint == Endpoint::Embeddings { 0 } else { sent };
+        let usage = Usage { prompt, completion: completion + lie };
+        let usage = (faults.usage != Some(UsageFault::Missing)).then_some(usage);
+        let header = self.header();
+        let body = match self.endpoint {
+            Endpoint::Chat | Endpoint::Completions => header.whole(&choices, usage),
+            Endpoint::Embeddings => {
+                let wrong = self.named.iter().any(|name| name == "profile/wrong")
+                    || self.treatment.quality == Some(Quality::Wrong);
+                let vectors: Vec<_> =
+                    self.asked.prompts.iter().map(|p| self.vector(&p.text, wrong)).collect();
+                reply::embeddings(&vectors, self.asked.base64, &header.model, usage)
+            }
+        };
+        self.account.add_tokens(completion);
+        let length = choices.iter().any(|choice| choice.finish == Finish::Length);
+        self.account.close(if length { Finish::Length } else { Finish::Stop });
+        json_response(&body.to_string(), self.treatment.malformed)
+    }
+
+    fn vector(&self, text: &str, wrong: bool) -> Vec<f32> {
+        let purpose = if wrong { "another text" } else { "" };
+        let mut state = Chance::new(0).bits(text, &format!("{}/{purpose}", self.server.identity.version));
+        let numbers: Vec<f64> = (0..self.asked.dimensions)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+            })
+            .collect();
+        let length = numbers.iter().map(|number| number * number).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        numbers.iter().map(|number| (number / length) as f32).collect()
+    }
+
+    fn header(&self) -> Header {
+        let identity = &self.server.identity;
+        let version = self.treatment.stale_version.as_deref().unwrap_or(&identity.version);
+        let stale = self.treatment.stale_version.is_some();
+        let kind = match self.endpoint {
+            Endpoint::Chat => "chatcmpl",
+            Endpoint::Completions => "cmpl",
+            Endpoint::Embeddings => "embd",
+        };
+        Header {
+            endpoint: self.endpoint,
+            id: format!("{kind}-{:016x}", self.server.chance.bits(&self.id, "id")),
+            created: self.server.clocks.unix_seconds() as u64,
+            model: if stale { version.to_owned() } else { identity.name.clone() },
+            fingerprint: format!("fp_{version}_{}", identity.revision),
+        }
+    }
+
+    fn overloaded(&mut self) -> Response {
+        self.server.meters.overload();
+        let queue = self.server.settings.engine.queue;
+        let failure = Failure::overloaded(queue.status, "The queue is full.", queue.retry_after);
+        self.fail(&failure)
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Response {
+        self.account.close(Finish::Error);
+        failure.response(&self.server)
+    }
+
+    async fn terminate(&mut self, terminal: Terminal) -> Response {
+        match terminal {
+            Terminal::Status { code, retry_after } => {
+                let failure = Failure::injected(code, &self.asked.model).retry(retry_after);
+                self.fail(&failure)
+            }
+            Terminal::RateLimited { requests, per } => {
+                let wait = Duration::from_nanos(per.as_nanos() / u64::from(requests));
+                let failure = Failure::injected(429, &self.asked.model).retry(Some(wait));
+                self.fail(&Failure { limit: Some((requests, per)), ..failure })
+            }
+            Terminal::Reset => self.link.end(End::Reset).await,
+            Terminal::Close => self.link.end(End::Close).await,
+            Terminal::Hang { lasts } => {
+                rest(lasts.unwrap_or(FOR_EVER)).await;
+                self.link.end(End::Close).await
+            }
+        }
+    }
+
+    fn finished(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(Named(self.named.join(",")));
+        response
+    }
+}
+
+/// A whole answer, or what a fault makes of it.
+fn json_response(body: &str, malformed: Option<MalformedBody>) -> Response {
+    let (text, kind) = match malformed {
+        None => (body, "application/json"),
+        Some(MalformedBody::Json) => (&body[..body.floor_char_boundary(body.len() / 2)], "application/json"),
+        Some(MalformedBody::Html) => ("<html><body><h1>200 OK</h1></body></html>", "text/html"),
+        Some(MalformedBody::ContentType) => (body, "text/plain"),
+    };
+    let mut response = Response::new(Body::from(text.to_owned()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,176 @@
+//! The serving port: the routes of OpenAI's API, health in several dialects, and the metrics.
+
+mod account;
+mod ask;
+pub(crate) mod body;
+mod error;
+mod exchange;
+mod health;
+mod pages;
+mod reply;
+mod stream;
+
+pub(crate) use error::Failure;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::response::Response;
+use axum::routing::{get, post};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use crate::Server;
+
+/// A route that answers with the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Endpoint {
+    Chat,
+    Completions,
+    Embeddings,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 3] = [Self::Chat, Self::Completions, Self::Embeddings];
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+        }
+    }
+}
+
+/// The identifier of a request: the client's `X-Request-Id`, or one of the server's.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+/// The names of the faults that hit a request, for the response header.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named(pub(crate) String);
+
+/// The longest identifier that a client may give a request.
+pub(crate) const MAX_REQUEST_ID: usize = 128;
+
+/// All routes of the serving port. No fault can be reached from here.
+pub(crate) fn routes(server: &Arc<Server>) -> Router {
+    let mut router = Router::new()
+        .route(Endpoint::Chat.path(), post(chat))
+        .route(Endpoint::Completions.path(), post(completions))
+        .route(Endpoint::Embeddings.path(), post(embeddings))
+        .route("/v1/models", get(pages::models))
+        .route("/v1/models/{id}", get(pages::model))
+        .route("/tokenize", post(pages::tokenize))
+        .route("/version", get(pages::version))
+        .route("/metrics", get(pages::metrics))
+        .route("/v2/models/{model}/ready", get(health::model_ready))
+        .route("/v2/models/{model}/versions/{version}/ready", get(health::model_ready));
+    for path in health::paths(&server.settings) {
+        router = router.route(&path, get(health::health));
+    }
+    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(Arc::clone(server))
+}
+
+/// Answers a request: gives it its identifier, and every response the headers that say who answered.
+pub(crate) async fn respond(server: Arc<Server>, router: Router, mut request: Request) -> Response {
+    let given = request.headers().get("x-request-id").cloned();
+    let id = match given.as_ref().map(HeaderValue::to_str) {
+        None => server.next_request_id(),
+        Some(Ok(id)) if (1..=MAX_REQUEST_ID).contains(&id.len()) => id.into(),
+        Some(_) => {
+            let message = format!("X-Request-Id must be 1 to {MAX_REQUEST_ID} visible ASCII characters");
+            let failure = Failure::invalid(message, None);
+            return finished(&server, failure.response(&server), &server.next_request_id(), "none", "other");
+        }
+    };
+    let (handler, method) = (handler(request.uri().path()), method(request.method()));
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let response = routed(router, request).await;
+    finished(&server, response, &id, handler, method)
+}
+
+/// The response of a router.
+pub(crate) async fn routed(router: Router, request: Request) -> Response {
+    match TowerToHyperService::new(router).call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn finished(
+    server: &Server,
+    mut response: Response,
+    id: &str,
+    handler: &'static str,
+    method: &'static str,
+) -> Response {
+    server.meters.response(handler, method, response.status().as_u16());
+    let named = response.extensions_mut().remove::<Named>().unwrap_or_default();
+    let identity = &server.identity;
+    let pairs = [
+        ("x-request-id", id),
+        ("x-model-version", &identity.version),
+        ("x-model-revision", &identity.revision),
+        ("x-inference-pod", &identity.pod),
+        ("x-fault", if server.settings.name_faults { &named.0 } else { "" }),
+    ];
+    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+async fn chat(State(server): State<Arc<Server>>, request: Request) -> Response {
+    exchange::answer(server, Endpoint::Chat, request).await
+}
+
+async fn completions(State(server): State<Arc<Server>>, request: Request) -> Response {
+    exchange::answer(server, Endpoint::Completions, request).await
+}
+
+async fn embeddings(State(server): State<Arc<Server>>, request: Request) -> Response {
+    exchange::answer(server, Endpoint::Embeddings, request).await
+}
+
+async fn no_route(State(server): State<Arc<Server>>, request: Request) -> Response {
+    Failure::no_route(request.method(), request.uri().path()).response(&server)
+}
+
+async fn no_method(State(server): State<Arc<Server>>, request: Request) -> Response {
+    Failure::no_method(request.method(), request.uri().path()).response(&server)
+}
+
+/// The route of a path, for the counts: never what a client made up.
+fn handler(path: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/models",
+        "/tokenize",
+        "/version",
+        "/metrics",
+        "/health",
+        "/ready",
+    ];
+    let known = KNOWN.into_iter().find(|known| *known == path);
+    let under = |prefix: &str, name| path.starts_with(prefix).then_some(name);
+    known
+        .or_else(|| under("/v1/models/", "/v1/models/{id}"))
+        .or_else(|| under("/v2/", "/v2"))
+        .unwrap_or("none")
+}
+
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        _ => "other",
+    }
+}

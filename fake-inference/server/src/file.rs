@@ -1,0 +1,199 @@
+use behaviour::Profile;
+use indexmap::IndexMap;
+use yaml::{Node, Problem, Value};
+
+use crate::fault::{Definition, Effect, IdentitySwap};
+use crate::settings::Settings;
+
+/// The keys of a scenario that say nothing about a server.
+const SCENARIO_KEYS: [&str; 11] = [
+    "name",
+    "story",
+    "repository",
+    "apply",
+    "traffic",
+    "cluster",
+    "events",
+    "expect",
+    "matrix",
+    "duration",
+    "settle",
+];
+
+/// A behaviour file: the `models:` of a scenario, or the scenario itself; and what only a server that
+/// really runs needs, `server:` and `faults:`.
+#[derive(Debug, Clone)]
+pub struct BehaviourFile {
+    /// How each model version behaves.
+    pub models: IndexMap<String, Profile>,
+    /// How the server speaks, queues, starts and stops.
+    pub settings: Settings,
+    /// The faults from the start on.
+    pub faults: Vec<Definition>,
+    /// Keys of a scenario that were found and mean nothing here.
+    pub unused: Vec<String>,
+}
+
+impl BehaviourFile {
+    /// Reads a file of this name.
+    ///
+    /// # Errors
+    /// What is wrong, at its place.
+    pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let root = yaml::parse_one(name, bytes)?;
+        let Some(map) = root.as_map() else {
+            return Err(root.problem(format!("a behaviour file is a mapping, found {}", root.kind())));
+        };
+        let mut file = Self {
+            models: IndexMap::new(),
+            settings: Settings::default(),
+            faults: Vec::new(),
+            unused: Vec::new(),
+        };
+        for (key, node) in map {
+            match key.as_str() {
+                "models" => file.models = models(node)?,
+                "server" => file.settings = settings(node)?,
+                "faults" => file.faults = faults(node)?,
+                known if SCENARIO_KEYS.contains(&known) => file.unused.push(key.clone()),
+                unknown => {
+                    let keys = ["models", "server", "faults"].into_iter().chain(SCENARIO_KEYS);
+                    let problem = node.problem(format!("unknown key `{unknown}`"));
+                    return Err(match yaml::did_you_mean(unknown, keys) {
+                        Some(meant) => problem.with_help(format!("did you mean `{meant}`?")),
+                        None => problem.with_help("a behaviour file has `models`, `server` and `faults`"),
+                    });
+                }
+            }
+        }
+        if file.models.is_empty() {
+            let problem = root.problem("the file describes no model");
+            return Err(problem.with_help(
+                "add for example `models: { 3.1-70b: { latency: { p50: 180ms, p99: 350ms } } }`",
+            ));
+        }
+        file.check_swaps(&root)?;
+        Ok(file)
+    }
+
+    fn check_swaps(&self, root: &Node) -> Result<(), Problem> {
+        for fault in &self.faults {
+            if let Effect::IdentitySwap(IdentitySwap { model }) = &fault.effect
+                && !self.models.contains_key(model)
+            {
+                return Err(root.problem(format!(
+                    "fault `{}` swaps to `{model}`, which `models` does not have",
+                    fault.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The version that a server of this file performs: the one that is asked for, or the only one.
+    ///
+    /// # Errors
+    /// The versions there are, where it is none of them or not clear.
+    pub fn choose(&self, asked: Option<&str>) -> Result<&str, String> {
+        let known = || self.models.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        match asked {
+            Some(version) => match self.models.get_key_value(version) {
+                Some((key, _)) => Ok(key),
+                None => Err(format!("the file has no model `{version}`; it has {}", known())),
+            },
+            None if self.models.len() == 1 => Ok(self.models.keys().next().map_or("", String::as_str)),
+            None => Err(format!(
+                "the file has several models; choose one of {} with --model or MODEL_VERSION",
+                known()
+            )),
+        }
+    }
+}
+
+fn models(node: &Node) -> Result<IndexMap<String, Profile>, Problem> {
+    match &node.value {
+        Value::Map(map) => map.iter().map(|(key, node)| Ok((key.clone(), yaml::decode(node)?))).collect(),
+        _ => {
+            Err(node
+                .problem(format!("`models` is a mapping from versions to profiles, found {}", node.kind())))
+        }
+    }
+}
+
+fn settings(node: &Node) -> Result<Settings, Problem> {
+    let settings: Settings = yaml::decode(node)?;
+    settings.check().map_err(|message| node.problem(message))?;
+    Ok(settings)
+}
+
+/// A list of definitions, each with its own id.
+pub(crate) fn faults(node: &Node) -> Result<Vec<Definition>, Problem> {
+    let Some(list) = node.as_seq() else {
+        return Err(node.problem(format!("`faults` is a list, found {}", node.kind())));
+    };
+    let faults = list.iter().map(|node| Definition::read(node, None)).collect::<Result<Vec<_>, _>>()?;
+    for (index, fault) in faults.iter().enumerate() {
+        if faults[..index].iter().any(|other| other.id == fault.id) {
+            let problem = list[index].problem(format!("a second fault is called `{}`", fault.id));
+            return Err(problem.with_help("give each its own `id`"));
+        }
+    }
+    Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: &str) -> String {
+        BehaviourFile::read("behaviour.yaml", text.as_bytes()).unwrap_err().to_string()
+    }
+
+    const MODELS: &str = "models: { a: { latency: { p50: 1s, p99: 2s } } }\n";
+
+    #[test]
+    fn a_scenario_is_a_behaviour_file_and_what_it_says_besides_is_listed() {
+        let file = BehaviourFile::read("s", format!("name: x\nexpect: []\n{MODELS}").as_bytes()).unwrap();
+        assert_eq!((file.choose(None).unwrap(), file.unused.join(",").as_str()), ("a", "name,expect"));
+        assert!(file.choose(Some("b")).unwrap_err().contains("it has `a`"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said() {
+        let table = [
+            ("[]", "is a mapping"),
+            ("server: {}", "describes no model"),
+            ("modles: {}", "did you mean `models`"),
+            ("models: { a: { latency: { p50: 2s, p99: 1s } } }", "p99 (1s) is below"),
+        ];
+        for (text, message) in table {
+            assert!(error(text).contains(message), "{text}: {}", error(text));
+        }
+        let more = [
+            ("server: { engin: {} }", "did you mean `engine`"),
+            ("server: { dialect: openia }", "did you mean `openai`"),
+            ("server: { engine: { queue: { status: 500 } } }", "must be 429 or 503"),
+            ("server: { metrics: [vllm-v0, vllm-v1] }", "one version of vLLM"),
+            ("server: { buckets: { bounds: [1, 1] } }", "histogram bound"),
+            ("server: { health: { health: ready } }", "begins with /"),
+            ("faults: [{ reset: {} }, { reset: {} }]", "second fault"),
+            ("faults: [{ identity_swap: { model: b } }]", "does not have"),
+        ];
+        for (text, message) in more {
+            let error = error(&format!("{MODELS}{text}"));
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        // No text makes the reader panic.
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+            let _ = BehaviourFile::read("x", text.as_bytes());
+            let _ = BehaviourFile::read("x", format!("{MODELS}server: {text}").as_bytes());
+            let _ = BehaviourFile::read("x", format!("{MODELS}faults: [{text}]").as_bytes());
+        }
+    }
+}

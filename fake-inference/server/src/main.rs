@@ -1,0 +1,62 @@
+//! The `fake-inference` program: arguments in, a server out.
+//!
+//! What it has to say goes to standard error, one line each. Exit codes: 0 after an orderly stop, 2 for
+//! arguments or files that cannot be used, 4 for addresses that cannot be taken; faults bring their own
+//! (1, 137, 143).
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod serve;
+
+/// A model server without a model: performs a behaviour profile, and fails the way real servers do.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a model of a behaviour file.
+    Serve(serve::Serve),
+}
+
+/// Why the program cannot do what it was asked for, and its exit code.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    fn input(message: impl ToString) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    fn environment(message: impl ToString) -> Self {
+        Self { code: 4, message: message.to_string() }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Serve(serve) => serve.run(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, message }) => {
+            say(&format!("error: {message}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// One line on standard error. A reader that is gone is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
