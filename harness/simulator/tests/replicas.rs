@@ -1,7 +1,5 @@
 //! The canary's size at each step, end to end, for several numbers of replicas.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-
 mod fixture;
 
 use std::collections::BTreeMap;

@@ -527,7 +527,7 @@ fn claim() -> Vec<Part> {
 }
 
 fn autoscaler() -> Vec<Part> {
-    const METRICS: &str = "replicas are kept within bounds, and not scaled by metrics";
+    const METRICS: &str = "replicas are left as Git declares them";
     vec![
         part::<workload::HorizontalPodAutoscaler>("", ROOT, &[]),
         part::<workload::HorizontalPodAutoscalerSpec>(
