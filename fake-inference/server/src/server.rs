@@ -184,7 +184,6 @@ impl Server {
         if self.liar.resets_due(&acting) {
             self.meters.reset();
         }
-        self.die_if_due(&acting);
     }
 
     /// What SIGTERM does now.
@@ -228,10 +227,7 @@ impl Server {
             self.journal.write(moment.age, Some(facts.request.into()), cause, Some(performed.u));
         }
         treatment.leaks.iter().for_each(|leak| self.leak(leak));
-        let acting = self.acting();
-        if !acting.is_empty() {
-            self.die_if_due(&acting);
-        }
+        self.die_if_due();
         treatment
     }
 
@@ -319,15 +315,17 @@ impl Server {
         self.engine.constrain(slots, reserved);
     }
 
-    fn die_if_due(&self, acting: &[Arc<InForce>]) {
-        let age = self.clocks.age();
+    /// Ends the process where a fault or its start says so. Apart from [`Server::refresh`], so that who adds
+    /// such a fault still gets an answer.
+    pub(crate) fn die_if_due(&self) {
+        let (acting, age) = (self.acting(), self.clocks.age());
         if age < self.load_time() && age >= self.settings.loading.download {
             let refused = acting.iter().find(|fault| matches!(fault.definition.effect, Effect::Registry(_)));
             if self.lacks_credentials || refused.is_some() {
                 self.lifecycle.end(1);
             }
         }
-        for fault in acting {
+        for fault in &acting {
             if let Effect::Exit(Exit { code }) = fault.definition.effect
                 && self.requests_accepted() >= fault.definition.after
                 && !matches!(self.lifecycle.stage(), Stage::Ended(_))

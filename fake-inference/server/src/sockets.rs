@@ -117,8 +117,8 @@ impl Running {
             }
             ShutdownMode::Drain | ShutdownMode::AcceptWhileDraining => {
                 lifecycle.drain(shutdown.mode == ShutdownMode::Drain);
-                self.drained(shutdown.grace).await;
-                self.stop.send_replace(Some(End::Close));
+                let end = if self.drained(shutdown.grace).await { End::Close } else { End::Reset };
+                self.stop.send_replace(Some(end));
                 self.connections_gone().await;
                 lifecycle.end(0);
             }
@@ -130,15 +130,14 @@ impl Running {
         self.server.lifecycle.ended().await
     }
 
-    async fn drained(&self, grace: Duration) {
+    /// Waits until no request is left; false where the grace was over before.
+    async fn drained(&self, grace: Duration) -> bool {
         let empty = async {
             while self.server.requests_under_way() > 0 {
                 sleep(TICK).await;
             }
         };
-        if timeout(std_duration(grace), empty).await.is_err() {
-            self.stop.send_replace(Some(End::Reset));
-        }
+        timeout(std_duration(grace), empty).await.is_ok()
     }
 
     async fn connections_gone(&self) {
@@ -154,6 +153,7 @@ async fn tick(server: Arc<Server>) {
     while !matches!(server.lifecycle.stage(), Stage::Ended(_)) {
         ticks.tick().await;
         server.refresh();
+        server.die_if_due();
     }
 }
 
