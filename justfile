@@ -31,7 +31,7 @@ lint:
 
 # record the digests of the scenarios' timelines anew, after a change that is meant to change them
 timelines:
-    .ci/timelines --update
+    UPDATE_TIMELINES=1 cargo test -p rehearse --test program recorded_timeline
 
 # measure every benchmark and print its figures
 bench:

@@ -325,6 +325,7 @@ fn metric(name: &str, more: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn references_are_refused_in_upstreams_words() {
     let objects = [
         ("AnalysisTemplate", "one", format!("{{metrics: [{}]}}", metric("m", ""))),

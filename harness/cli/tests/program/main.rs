@@ -1,6 +1,8 @@
 //! The program as its users meet it: arguments and files in; standard output, standard error and exit
 //! code out.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be read or run fails the test")]
+
 mod common;
 mod exit_codes;
 mod hostile_repositories;
