@@ -1,0 +1,7 @@
+//! The crate's surface against servers of which every byte and pause is scripted.
+
+#![allow(clippy::unwrap_used, reason = "what cannot be read or made fails the test")]
+
+mod checks;
+mod open_loop;
+mod scripted;
