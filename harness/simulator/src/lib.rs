@@ -12,6 +12,8 @@
 pub mod analysis;
 pub mod api;
 pub mod argocd;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod git;
 pub mod kernel;
 pub mod kubernetes;

@@ -12,6 +12,8 @@ use manifests::objects::pod::PodMetadata;
 mod analysis_runs;
 mod calendar;
 mod conditions;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod ephemeral;
 mod history;
 mod load;

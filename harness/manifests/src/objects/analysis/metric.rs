@@ -102,8 +102,8 @@ fn effective_count(count: i64, interval: Option<Duration>) -> Option<u32> {
     match (count, interval) {
         (0, None) => Some(1),
         (0, Some(_)) => None,
-        // Upstream compares measurements with a negative count, which is reached by the first.
-        (count, _) => Some(u32::try_from(count.max(1)).unwrap_or(u32::MAX)),
+        // A negative count is reached by the first measurement, even by an error, which does not count.
+        (count, _) => Some(u32::try_from(count.max(0)).unwrap_or(u32::MAX)),
     }
 }
 

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	kubeinformers "k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	k8srecord "k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/kubernetes/pkg/controller/replicaset"
+
+	"github.com/argoproj/argo-rollouts/analysis"
+	"github.com/argoproj/argo-rollouts/controller/metrics"
+	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
+	clientset "github.com/argoproj/argo-rollouts/pkg/client/clientset/versioned"
+	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/abort"
+	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/promote"
+	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/retry"
+	"github.com/argoproj/argo-rollouts/rollout"
+	istioutil "github.com/argoproj/argo-rollouts/utils/istio"
+	rolloutqueue "github.com/argoproj/argo-rollouts/utils/queue"
+	"github.com/argoproj/argo-rollouts/utils/record"
+	"github.com/argoproj/argo-rollouts/utils/tolerantinformer"
+)
+
+const namespace = "default"
+
+// resync is upstream's period (controller.DefaultRolloutResyncPeriod): timers beyond it are not set.
+const resync = 15 * time.Minute
+
+// cluster is a cluster in memory with the real controllers in it.
+type cluster struct {
+	question *timelineQuestion
+	started  time.Time
+	api      *apiServer
+	turns    *turns
+	scraper  *scraper
+	argo     clientset.Interface
+	journal  *journal
+
+	pods      map[string]*pod
+	order     []*pod
+	podsMade  int
+	podsOf    map[int]int
+	templates map[string]int
+}
+
+func newCluster(question *timelineQuestion) *cluster {
+	c := &cluster{question: question, started: time.Now(), api: newAPIServer(), turns: newTurns(),
+		pods: map[string]*pod{}, podsOf: map[int]int{}, templates: map[string]int{}}
+	c.journal = &journal{cluster: c}
+	c.scraper = &scraper{cluster: c, store: &samples{series: map[string]*series{}}}
+	c.api.admit = func(resource string, created object) {
+		if resource == "/pods" {
+			c.admitPod(created)
+		}
+	}
+	c.api.written = func(resource string, before, after object) {
+		switch resource {
+		case "/pods":
+			c.podWritten(before, after)
+		case "apps/replicasets":
+			c.replicaSetWritten(before, after)
+		case "argoproj.io/rollouts":
+			c.journal.rolloutWritten(after)
+		case "argoproj.io/analysisruns":
+			c.journal.runWritten(before, after)
+		}
+	}
+	present = handler(c.scraper.store)
+	return c
+}
+
+// replicaSetWritten counts templates in the order in which their ReplicaSets were made.
+func (c *cluster) replicaSetWritten(before, after object) {
+	if after == nil {
+		return
+	}
+	hash := text(after, "metadata", "labels", v1alpha1.DefaultRolloutUniqueLabelKey)
+	if _, known := c.templates[hash]; !known {
+		c.templates[hash] = len(c.templates)
+	}
+	c.journal.scaled(c.templates[hash], before, after)
+}
+
+// offset is when in an interval a pod is scraped.
+func (c *cluster) offset(p *pod) time.Duration {
+	known := c.question.ScrapeOffsets
+	if p.template < len(known) && p.ordinal < len(known[p.template]) {
+		return time.Duration(known[p.template][p.ordinal]) * time.Millisecond
+	}
+	return 0
+}
+
+// run starts the controllers, plays the question's actions and stops everything again.
+func (c *cluster) run() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	stop, err := c.startControllers(ctx, &running)
+	if err != nil {
+		cancel()
+		return err
+	}
+	// The run begins at a whole second, as the simulator's does: what the API keeps is cut to seconds.
+	c.started = time.Now().Truncate(time.Second).Add(time.Second)
+	time.Sleep(time.Until(c.started))
+	for index := range c.question.Actions {
+		action := &c.question.Actions[index]
+		c.turns.at(c.started.Add(seconds(action.At)), orderAction, func() { c.journal.note(c.act(action)) })
+	}
+	for _, manifest := range c.question.Objects {
+		if err := c.apply(manifest); err != nil {
+			c.journal.note(err)
+		}
+	}
+	problem := c.turns.run(c.started.Add(seconds(c.question.Duration)))
+	cancel()
+	for _, q := range c.turns.queues {
+		q.ShutDown()
+	}
+	stop()
+	running.Wait()
+	// Work queues notice within half a second that they are shut down.
+	time.Sleep(2 * time.Second)
+	return problem
+}
+
+func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup) (func(), error) {
+	config := &rest.Config{Host: "http://cluster", Transport: c.api, QPS: -1,
+		ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	if c.argo, err = clientset.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	dynamicClient, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	kubeInformers := kubeinformers.NewSharedInformerFactory(kube, resync)
+	setInformers := kubeinformers.NewSharedInformerFactoryWithOptions(kube, resync,
+		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
+			options.LabelSelector = v1alpha1.DefaultRolloutUniqueLabelKey
+		}))
+	dynamicInformers := dynamicinformer.NewDynamicSharedInformerFactory(dynamicClient, resync)
+	istio := dynamicinformer.NewDynamicSharedInformerFactory(dynamicClient, resync)
+
+	rollouts := tolerantinformer.NewTolerantRolloutInformer(dynamicInformers)
+	runs := tolerantinformer.NewTolerantAnalysisRunInformer(dynamicInformers)
+	templates := tolerantinformer.NewTolerantAnalysisTemplateInformer(dynamicInformers)
+	clusterTemplates := tolerantinformer.NewTolerantClusterAnalysisTemplateInformer(dynamicInformers)
+	experiments := tolerantinformer.NewTolerantExperimentInformer(dynamicInformers)
+	metricsServer := metrics.NewMetricsServer(metrics.ServerConfig{
+		RolloutLister: rollouts.Lister(), AnalysisRunLister: runs.Lister(), AnalysisTemplateLister: templates.Lister(),
+		ClusterAnalysisTemplateLister: clusterTemplates.Lister(), ExperimentLister: experiments.Lister(),
+		K8SRequestProvider: &metrics.K8sRequestsCountProvider{},
+	})
+	rolloutQueue := c.turns.queue(orderRollout, rolloutqueue.DefaultArgoRolloutsRateLimiter())
+	analysisQueue := c.turns.queue(orderAnalysis, rolloutqueue.DefaultArgoRolloutsRateLimiter())
+	// Nothing works on these two: without a router neither Services nor Ingresses are touched.
+	unused := newTurns().queue(orderRollout, rolloutqueue.DefaultArgoRolloutsRateLimiter())
+	recorder := &events{journal: c.journal}
+
+	rolloutController := rollout.NewController(rollout.ControllerConfig{
+		Namespace: metav1.NamespaceAll, KubeClientSet: kube, ArgoProjClientset: c.argo, DynamicClientSet: dynamicClient,
+		RefResolver: noWorkloads{}, ExperimentInformer: experiments, AnalysisRunInformer: runs,
+		AnalysisTemplateInformer: templates, ClusterAnalysisTemplateInformer: clusterTemplates,
+		ReplicaSetInformer: setInformers.Apps().V1().ReplicaSets(), ServicesInformer: kubeInformers.Core().V1().Services(),
+		RolloutsInformer: rollouts, IstioPrimaryDynamicClient: dynamicClient,
+		IstioVirtualServiceInformer:  istio.ForResource(istioutil.GetIstioVirtualServiceGVR()).Informer(),
+		IstioDestinationRuleInformer: istio.ForResource(istioutil.GetIstioDestinationRuleGVR()).Informer(),
+		ResyncPeriod:                 resync, RolloutWorkQueue: rolloutQueue, ServiceWorkQueue: unused, IngressWorkQueue: unused,
+		MetricsServer: metricsServer, Recorder: recorder, EphemeralMetadataThreads: 1, EphemeralMetadataPodRetries: 3,
+	})
+	analysisController := analysis.NewController(analysis.ControllerConfig{
+		KubeClientSet: kube, ArgoProjClientset: c.argo, AnalysisRunInformer: runs,
+		JobInformer: kubeInformers.Batch().V1().Jobs(), JobPodsInformer: kubeInformers.Core().V1().Pods(),
+		ResyncPeriod: resync, AnalysisRunWorkQueue: analysisQueue, MetricsServer: metricsServer, Recorder: recorder,
+	})
+	sets := replicaset.NewReplicaSetController(ctx, kubeInformers.Apps().V1().ReplicaSets(),
+		kubeInformers.Core().V1().Pods(), kube, replicaset.BurstReplicas)
+
+	kubeInformers.Start(ctx.Done())
+	setInformers.Start(ctx.Done())
+	dynamicInformers.Start(ctx.Done())
+	kubeInformers.WaitForCacheSync(ctx.Done())
+	setInformers.WaitForCacheSync(ctx.Done())
+	dynamicInformers.WaitForCacheSync(ctx.Done())
+	cache.WaitForCacheSync(ctx.Done(), rollouts.Informer().HasSynced)
+
+	for _, controller := range []func(){
+		func() { _ = rolloutController.Run(ctx, 1) },
+		func() { _ = analysisController.Run(ctx, 1) },
+		func() { sets.Run(ctx, 1) },
+	} {
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			controller()
+		}()
+	}
+	return func() {
+		stopIstio(rolloutController)
+		kubeInformers.Shutdown()
+		setInformers.Shutdown()
+		dynamicInformers.Shutdown()
+	}, nil
+}
+
+// stopIstio ends the loop of the Istio controller's queue, which upstream only drains: everything that a
+// bubble has started must end in it.
+func stopIstio(controller *rollout.Controller) {
+	field := reflect.ValueOf(controller.IstioController).Elem().FieldByName("destinationRuleWorkqueue")
+	queue := reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem().Interface()
+	queue.(workqueue.RateLimitingInterface).ShutDown()
+}
+
+// apply creates an object as it is written.
+func (c *cluster) apply(manifest json.RawMessage) error {
+	var read object
+	if err := json.Unmarshal(manifest, &read); err != nil {
+		return err
+	}
+	path := map[string]string{
+		"Rollout":          "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts",
+		"AnalysisTemplate": "/apis/argoproj.io/v1alpha1/namespaces/default/analysistemplates",
+	}[text(read, "kind")]
+	return c.send(http.MethodPost, path, "", manifest)
+}
+
+// act does what a person does.
+func (c *cluster) act(action *timelineAction) error {
+	rolloutIf := c.argo.ArgoprojV1alpha1().Rollouts(namespace)
+	name := c.question.Rollout
+	var err error
+	switch action.Do {
+	case "patch":
+		_, err = rolloutIf.Patch(context.TODO(), name, types.MergePatchType, action.Patch, metav1.PatchOptions{})
+	case "pause":
+		_, err = rolloutIf.Patch(context.TODO(), name, types.MergePatchType, []byte(`{"spec":{"paused":true}}`), metav1.PatchOptions{})
+	case "abort":
+		_, err = abort.AbortRollout(rolloutIf, name)
+	case "retry":
+		_, err = retry.RetryRollout(rolloutIf, name)
+	case "promote":
+		_, err = promote.PromoteRollout(rolloutIf, name, false, false, false)
+	case "promote_full":
+		_, err = promote.PromoteRollout(rolloutIf, name, false, false, true)
+	case "traffic":
+		c.settle()
+		c.question.Rate = action.Rate
+		c.route()
+	}
+	return err
+}
+
+// noWorkloads resolves no workloadRef: the Rollouts here have none.
+type noWorkloads struct{}
+
+func (noWorkloads) Resolve(*v1alpha1.Rollout) error { return nil }
+
+// events notes the Events that the controllers record.
+type events struct{ journal *journal }
+
+func (e *events) Eventf(about runtime.Object, opts record.EventOptions, format string, args ...any) {
+	e.journal.event(about, opts.EventReason)
+}
+
+func (e *events) Warnf(about runtime.Object, opts record.EventOptions, format string, args ...any) {
+	e.journal.event(about, opts.EventReason)
+}
+
+func (e *events) K8sRecorder() k8srecord.EventRecorder { return &k8srecord.FakeRecorder{} }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"math"
+	"time"
+)
+
+// z99 is the standard normal's 99th percentile.
+const z99 = 2.3263478740408408
+
+// model is how a model version behaves: a log-normal latency through two quantiles, in seconds, and a
+// share of errors, both changed for a while by faults.
+type model struct {
+	P50        float64 `json:"p50"`
+	P99        float64 `json:"p99"`
+	Errors     float64 `json:"errors"`
+	Load       float64 `json:"load"`
+	NeverReady bool    `json:"neverReady"`
+	Faults     []fault `json:"faults"`
+}
+
+// fault changes a model's behaviour between two times of the run, in seconds.
+type fault struct {
+	From   float64  `json:"from"`
+	Until  float64  `json:"until"`
+	Errors *float64 `json:"errors"`
+	P50    *float64 `json:"p50"`
+	P99    *float64 `json:"p99"`
+}
+
+// meter holds what a pod has counted: expected values, in fractions.
+type meter struct {
+	rate     float64
+	advanced time.Time
+	requests float64
+	errors   float64
+	buckets  []float64
+}
+
+// settle brings every pod's counters to the present; it comes before anything that changes the routes.
+func (c *cluster) settle() {
+	for _, p := range c.order {
+		c.advance(p)
+	}
+}
+
+// route spreads the requests evenly over the pods that are ready.
+func (c *cluster) route() {
+	c.settle()
+	ready := 0
+	for _, p := range c.order {
+		if p.ready && !p.gone {
+			ready++
+		}
+	}
+	for _, p := range c.order {
+		p.meter.rate = 0
+		if p.ready && !p.gone {
+			p.meter.rate = c.question.Rate / float64(ready)
+		}
+	}
+}
+
+// advance counts what a pod has answered since it was advanced last, piece by piece where a fault begins
+// or ends in between.
+func (c *cluster) advance(p *pod) {
+	now := time.Now()
+	m := &p.meter
+	if m.buckets == nil {
+		m.buckets = make([]float64, len(c.question.Buckets))
+		m.advanced = now
+	}
+	for m.advanced.Before(now) {
+		from := m.advanced.Sub(c.started).Seconds()
+		until := now.Sub(c.started).Seconds()
+		for _, f := range p.model.Faults {
+			for _, edge := range []float64{f.From, f.Until} {
+				if edge > from && edge < until {
+					until = edge
+				}
+			}
+		}
+		m.count(p.model, c.question.Buckets, from, until)
+		m.advanced = c.started.Add(time.Duration(math.Round(until * 1e9)))
+	}
+}
+
+func (m *meter) count(behaviour *model, bounds []float64, from, until float64) {
+	p50, p99, errors := behaviour.P50, behaviour.P99, behaviour.Errors
+	for _, f := range behaviour.Faults {
+		if f.From > from || from >= f.Until {
+			continue
+		}
+		if f.Errors != nil {
+			errors = *f.Errors
+		}
+		if f.P50 != nil && f.P99 != nil {
+			p50, p99 = *f.P50, *f.P99
+		}
+	}
+	n := m.rate * (until - from)
+	m.requests += n
+	m.errors += n * errors
+	sigma := math.Log(p99/p50) / z99
+	for index, bound := range bounds {
+		z := (math.Log(bound) - math.Log(p50)) / sigma
+		m.buckets[index] += n * 0.5 * math.Erfc(-z/math.Sqrt2)
+	}
+}

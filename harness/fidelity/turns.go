@@ -1,0 +1,255 @@
+package main
+
+import (
+	"fmt"
+	"sort"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+)
+
+// The order within one instant, as the simulator has it: people first, then pods, then Prometheus, then
+// AnalysisRuns to a standstill, then the Rollout. The ReplicaSet controller has a queue of its own and
+// runs whenever it can, which is before all that is handed out here.
+const (
+	orderAction = iota
+	orderKubelet
+	orderDiscovery
+	orderScrape
+	orderAnalysis
+	orderRollout
+)
+
+// turnCost is the virtual time between two turns. It lets the strict "after" of the controllers hold at
+// the instant that a timer is due, and is too short to show in a query's time, which has milliseconds.
+const turnCost = time.Microsecond
+
+// mostTurns bounds a run: a controller that wakes itself for ever is an error.
+const mostTurns = 400_000
+
+// turns hands out what is due, one thing at a time, once everything else has come to rest: so caches are
+// settled whenever a reconcile starts, and equal runs give equal bytes.
+type turns struct {
+	mutex  sync.Mutex
+	agenda []entry
+	serial int
+	woken  chan struct{}
+	queues []*queue
+	handed int
+}
+
+type entry struct {
+	at     time.Time
+	order  int
+	serial int
+	do     func()
+}
+
+func newTurns() *turns {
+	return &turns{woken: make(chan struct{}, 1)}
+}
+
+// at puts something on the agenda.
+func (t *turns) at(when time.Time, order int, do func()) {
+	t.mutex.Lock()
+	t.serial++
+	t.agenda = append(t.agenda, entry{when, order, t.serial, do})
+	t.mutex.Unlock()
+	t.wake()
+}
+
+func (t *turns) wake() {
+	select {
+	case t.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run hands out turns until a time.
+func (t *turns) run(until time.Time) error {
+	for {
+		synctest.Wait()
+		if t.take() {
+			t.handed++
+			if t.handed > mostTurns {
+				return fmt.Errorf("more than %d turns: a controller wakes itself for ever", mostTurns)
+			}
+			continue
+		}
+		next := t.next(until)
+		if !next.After(time.Now()) {
+			return nil
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-t.woken:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// take does the first thing that is due, and tells whether there was one.
+func (t *turns) take() bool {
+	t.mutex.Lock()
+	now := time.Now()
+	best := -1
+	for index, item := range t.agenda {
+		if item.at.After(now) {
+			continue
+		}
+		if best < 0 || before(item, t.agenda[best]) {
+			best = index
+		}
+	}
+	if best >= 0 {
+		item := t.agenda[best]
+		t.agenda = append(t.agenda[:best], t.agenda[best+1:]...)
+		t.mutex.Unlock()
+		item.do()
+		return true
+	}
+	t.mutex.Unlock()
+	for _, q := range t.queues {
+		if key, ok := q.pop(); ok {
+			time.Sleep(turnCost)
+			q.hand <- key
+			return true
+		}
+	}
+	return false
+}
+
+func before(a, b entry) bool {
+	if a.order != b.order {
+		return a.order < b.order
+	}
+	if !a.at.Equal(b.at) {
+		return a.at.Before(b.at)
+	}
+	return a.serial < b.serial
+}
+
+func (t *turns) next(until time.Time) time.Time {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	next := until
+	for _, item := range t.agenda {
+		if item.at.Before(next) {
+			next = item.at
+		}
+	}
+	return next
+}
+
+// queue is a controller's work queue whose items are handed out in turns, the smallest key first. Delays
+// and retries are those of the real rate limiter, but for the first few milliseconds.
+type queue struct {
+	turns   *turns
+	order   int
+	limiter workqueue.TypedRateLimiter[any]
+	hand    chan any
+	mutex   sync.Mutex
+	waiting map[any]bool
+	working map[any]bool
+	again   map[any]bool
+	stopped chan struct{}
+	once    sync.Once
+}
+
+// negligible is the delay below which the rate limiter is ignored: it spreads bursts of events, and the
+// time that it takes is below what is compared.
+const negligible = 10 * time.Millisecond
+
+func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue {
+	q := &queue{turns: t, order: order, limiter: limiter, hand: make(chan any), waiting: map[any]bool{},
+		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{})}
+	t.queues = append(t.queues, q)
+	sort.SliceStable(t.queues, func(i, j int) bool { return t.queues[i].order < t.queues[j].order })
+	return q
+}
+
+func (q *queue) pop() (any, bool) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	var first any
+	for key := range q.waiting {
+		if first == nil || fmt.Sprint(key) < fmt.Sprint(first) {
+			first = key
+		}
+	}
+	if first == nil {
+		return nil, false
+	}
+	delete(q.waiting, first)
+	q.working[first] = true
+	return first, true
+}
+
+func (q *queue) Add(item any) {
+	q.mutex.Lock()
+	if q.working[item] {
+		q.again[item] = true
+	} else {
+		q.waiting[item] = true
+	}
+	q.mutex.Unlock()
+	q.turns.wake()
+}
+
+func (q *queue) AddAfter(item any, wait time.Duration) {
+	if wait <= 0 {
+		q.Add(item)
+		return
+	}
+	q.turns.at(time.Now().Add(wait), q.order, func() { q.Add(item) })
+}
+
+func (q *queue) AddRateLimited(item any) {
+	wait := q.limiter.When(item)
+	if wait < negligible {
+		wait = 0
+	}
+	q.AddAfter(item, wait)
+}
+
+func (q *queue) Get() (any, bool) {
+	select {
+	case item := <-q.hand:
+		return item, false
+	case <-q.stopped:
+		return nil, true
+	}
+}
+
+func (q *queue) Done(item any) {
+	q.mutex.Lock()
+	delete(q.working, item)
+	again := q.again[item]
+	delete(q.again, item)
+	q.mutex.Unlock()
+	if again {
+		q.Add(item)
+	}
+}
+
+func (q *queue) Len() int {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return len(q.waiting)
+}
+
+func (q *queue) Forget(item any)          { q.limiter.Forget(item) }
+func (q *queue) NumRequeues(item any) int { return q.limiter.NumRequeues(item) }
+func (q *queue) ShutDown()                { q.once.Do(func() { close(q.stopped) }) }
+func (q *queue) ShutDownWithDrain()       { q.ShutDown() }
+func (q *queue) ShuttingDown() bool {
+	select {
+	case <-q.stopped:
+		return true
+	default:
+		return false
+	}
+}
