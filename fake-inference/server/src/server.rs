@@ -43,6 +43,8 @@ pub struct Server {
     pub(crate) under_way: AtomicUsize,
     liar: Liar,
     requests: AtomicU64,
+    /// Identifiers that were given to requests without their own.
+    ids: AtomicU64,
     lacks_credentials: bool,
     /// The faults of the server as a whole that were acting at the last look.
     acting: Mutex<BTreeSet<String>>,
@@ -97,6 +99,7 @@ impl Server {
             under_way: AtomicUsize::new(0),
             liar: Liar::default(),
             requests: AtomicU64::new(0),
+            ids: AtomicU64::new(0),
             acting: Mutex::default(),
             leaked: Mutex::default(),
             leaked_bytes: AtomicU64::new(0),
@@ -210,7 +213,7 @@ impl Server {
     }
 
     pub(crate) fn next_request_id(&self) -> Arc<str> {
-        let number = self.requests.load(Relaxed);
+        let number = self.ids.fetch_add(1, Relaxed);
         // Not the client's, so it only has to differ from every other of this process.
         format!("{:016x}-{number}", self.chance.bits(&self.identity.pod, "requests")).into()
     }

@@ -30,6 +30,16 @@ async fn an_answer_has_the_shape_of_openais_and_says_who_gave_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_without_an_id_of_their_own_get_different_ones() {
+    let server = server("");
+    let (mut first, mut second) = (Client::memory(&server).await, Client::memory(&server).await);
+    let (one, two) = tokio::join!(first.chat(json!({})), second.chat(json!({})));
+    let three = first.chat(json!({ "n": 0 })).await;
+    let ids = [&one, &two, &three].map(|answer| answer.header("x-request-id").to_owned());
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_opens_with_the_role_and_ends_with_reason_usage_and_done() {
     let mut client = Client::memory(&server("")).await;
     let answer = client.chat(json!({ "stream": true, "stream_options": { "include_usage": true } })).await;

@@ -1,0 +1,178 @@
+//! Requests a second with no fault in force, beside the same web framework answering a constant body, in
+//! the same run; and the memory of many concurrent streams. `cargo bench -p fake-inference`.
+//!
+//! Server and clients share the machine: what is compared is the ratio, not the figures.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::post;
+use fake_inference::{BehaviourFile, Identity, Server, Start, start};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+
+const CONNECTIONS: usize = 128;
+const ROUNDS: usize = 3;
+const SPAN: Duration = Duration::from_secs(2);
+/// Both ends of each are in this process, and many systems allow 20,000 open files.
+const STREAMS: usize = 9_900;
+const BODY: &str =
+    r#"{"model":"llama3","messages":[{"role":"user","content":"What is the sum of 17 and 25?"}]}"#;
+
+fn main() {
+    // `cargo test` runs benches too, once and without measuring.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let (base_runtime, base) = baseline();
+    let (_runtime, ours) = serve("{ latency: { p50: 1us, p99: 1us }, load: 0s }", 1_000_000);
+    let (mut constant, mut measured) = (0.0_f64, 0.0_f64);
+    for _ in 0..ROUNDS {
+        constant = constant.max(requests_a_second(base));
+        measured = measured.max(requests_a_second(ours));
+    }
+    println!(
+        "constant body: {constant:.0}/s; fake-inference: {measured:.0}/s; {:.0} %",
+        measured / constant * 100.0
+    );
+    drop(base_runtime);
+    streams();
+}
+
+/// One worker, so that the two servers have the same share of the machine.
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn baseline() -> (Runtime, SocketAddr) {
+    let runtime = runtime();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = async |body: axum::body::Bytes| {
+        format!("{{\"read\":{},\"answer\":\"{}\"}}", body.len(), "x".repeat(400))
+    };
+    let router = Router::new().route("/v1/chat/completions", post(answer));
+    runtime.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            );
+        }
+    });
+    (runtime, address)
+}
+
+fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr) {
+    let text = format!("models: {{ m: {profile} }}\nserver: {{ engine: {{ queue: {{ limit: 100000 }} }} }}");
+    let file = BehaviourFile::read("bench", text.as_bytes()).unwrap();
+    let identity = Identity { name: "llama3".into(), max_batch_size: slots, ..Identity::default() };
+    let zero = units::Duration::ZERO;
+    let begin =
+        Start { identity, seed: 1, unix_time: zero, run_started_before: zero, has_credentials: false };
+    let runtime = runtime();
+    let server = {
+        let _inside = runtime.enter();
+        Server::new(&file, begin).unwrap()
+    };
+    let running = runtime.block_on(start(Arc::clone(&server), "127.0.0.1:0".parse().unwrap(), None)).unwrap();
+    let address = running.address;
+    runtime.spawn(async move { running.ended().await });
+    (runtime, address)
+}
+
+fn requests_a_second(address: SocketAddr) -> f64 {
+    let clients = Builder::new_current_thread().enable_all().build().unwrap();
+    let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    clients.block_on(async {
+        let mut tasks = Vec::new();
+        for _ in 0..CONNECTIONS {
+            tasks.push(tokio::spawn(client(address, Arc::clone(&count), Arc::clone(&stop))));
+        }
+        tokio::time::sleep(SPAN / 4).await;
+        let (begun, before) = (Instant::now(), count.load(Relaxed));
+        tokio::time::sleep(SPAN).await;
+        let rate = (count.load(Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+        stop.store(true, Relaxed);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        rate
+    })
+}
+
+async fn client(address: SocketAddr, count: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = request("");
+    let mut buffer = vec![0; 16 << 10];
+    while !stop.load(Relaxed) {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = 0;
+        while !is_whole(&buffer[..read]) {
+            read += stream.read(&mut buffer[read..]).await.unwrap();
+        }
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+fn request(more: &str) -> String {
+    let body = BODY.replace("\"messages\"", &format!("{more}\"messages\""));
+    let length = body.len();
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or("");
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| body.len() >= length.parse::<usize>().unwrap())
+}
+
+/// Resident memory of this process in KiB, as Linux tells it; `None` elsewhere.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What so many streams hold while they are under way: both ends are in this process.
+fn streams() {
+    let (runtime, address) = serve("{ latency: { p50: 20s, p99: 20s }, load: 0s }", 1_000_000);
+    let request = request("\"stream\":true,");
+    let before = resident();
+    let open = runtime.block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..STREAMS {
+            let Ok(mut stream) = TcpStream::connect(address).await else { break };
+            if stream.write_all(request.as_bytes()).await.is_err() {
+                break;
+            }
+            open.push(stream);
+        }
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        open
+    });
+    match (before, resident()) {
+        (Some(before), Some(after)) => {
+            let each = after.saturating_sub(before) as f64 / open.len() as f64;
+            println!(
+                "{} streams: {} MiB, {each:.1} KiB each, both ends",
+                open.len(),
+                (after - before) / 1024
+            );
+        }
+        _ => println!("{} streams; this system does not tell the memory", open.len()),
+    }
+}
