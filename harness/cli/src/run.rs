@@ -11,7 +11,7 @@ use scenario::Scenario;
 use simulator::{Input, Render};
 use timeline::{Report, RunResult, SeedRun, Seeds, Summary, Verdict};
 use units::Duration;
-use yaml::{Place, Problem};
+use yaml::Problem;
 
 use crate::args::{Arrivals, Engine, Format, Run};
 use crate::failure::Failure;
@@ -114,7 +114,7 @@ fn read_repositories(scenarios: &[Scenario]) -> Result<BTreeMap<PathBuf, Tree>, 
     for scenario in scenarios {
         if let Entry::Vacant(entry) = repositories.entry(scenarios::repository(scenario)) {
             let tree = repository::read(entry.key());
-            entry.insert(tree.map_err(|why| Problem::at(&Place::whole(&scenario.source), why))?);
+            entry.insert(tree.map_err(|why| Problem::at(&scenario.place_of("repository"), why))?);
         }
     }
     Ok(repositories)

@@ -146,6 +146,7 @@ fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
             models: models_read,
             events: events_read,
             expect: expect_read,
+            document: Arc::new(case.document.clone()),
             ..scenario
         }),
         Some(_) | None => Err(problems.in_order()),
@@ -227,6 +228,7 @@ fn read_frame(file: raw::File, node: &Node) -> Result<Scenario, Problem> {
         duration: file.duration,
         settle,
         source: Arc::clone(&node.place.source),
+        document: Arc::new(node.clone()),
     })
 }
 

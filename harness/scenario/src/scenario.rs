@@ -3,7 +3,7 @@ use std::sync::Arc;
 use behaviour::Profile;
 use indexmap::IndexMap;
 use units::{Duration, Rate};
-use yaml::Source;
+use yaml::{Node, Place, Source};
 
 use crate::{Expectation, PlannedAction};
 
@@ -36,6 +36,21 @@ pub struct Scenario {
     pub settle: Duration,
     /// The file that it was read from.
     pub source: Arc<Source>,
+    /// Its keys as they are written, for problems that only running can find.
+    pub document: Arc<Node>,
+}
+
+impl Scenario {
+    /// Where the value of a key stands; the file as a whole where the key is not written.
+    pub fn place_of(&self, key: &str) -> Place {
+        self.document.get(key).map_or_else(|| Place::whole(&self.source), |node| node.place.clone())
+    }
+
+    /// Where the entry of `apply` with this index stands.
+    pub fn place_of_applied(&self, index: usize) -> Place {
+        let entry = self.document.get("apply").and_then(Node::as_seq).and_then(|files| files.get(index));
+        entry.map_or_else(|| self.place_of("apply"), |node| node.place.clone())
+    }
 }
 
 /// What clients send to the model's Service.

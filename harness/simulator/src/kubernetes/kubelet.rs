@@ -235,7 +235,7 @@ fn unknown_version(world: &World<'_>, version: &str, pod: &Object) -> Problem {
         "pod {} starts model version `{version}`, for which the scenario states no behaviour",
         pod.key.name
     );
-    let problem = Problem::at(&yaml::Place::whole(&world.scenario.source), message);
+    let problem = Problem::at(&world.scenario.place_of("models"), message);
     problem.with_help(match did_you_mean(version, known.iter().copied()) {
         Some(similar) => format!("add `{version}` under `models:` (or did you mean `{similar}`?)"),
         None => format!(

@@ -1,7 +1,7 @@
 //! Which Service clients call.
 
 use units::Rate;
-use yaml::{Place, Problem};
+use yaml::Problem;
 
 use crate::World;
 use crate::api::ObjectId;
@@ -40,7 +40,7 @@ fn choose_first(world: &mut World<'_>) {
         several => {
             let names: Vec<String> = several.iter().map(|id| world.api.get(*id).key.to_string()).collect();
             let problem = Problem::at(
-                &Place::whole(&world.scenario.source),
+                &world.scenario.place_of("traffic"),
                 format!("the traffic could go to several Services: {}", names.join(", ")),
             );
             world.fail(problem.with_help("name one with `traffic: { service: … }`"));
