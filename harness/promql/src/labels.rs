@@ -1,9 +1,10 @@
 //! [`Labels`]: the identity of a series.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -143,7 +144,7 @@ fn set(labels: &mut Vec<Label>, name: Arc<str>, value: Arc<str>) {
 
 /// Each label text once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Symbols(BTreeSet<Arc<str>>);
+pub(crate) struct Symbols(IndexSet<Arc<str>>);
 
 impl Symbols {
     fn share(&mut self, text: &Arc<str>) -> Arc<str> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexSet;
+
 use crate::labels::{Labels, Symbols};
 use crate::matcher::Matcher;
 use crate::query::Point;
@@ -65,7 +67,8 @@ struct Series {
 #[derive(Debug, Default)]
 pub struct Storage {
     series: Vec<Series>,
-    by_labels: BTreeMap<Labels, SeriesId>,
+    /// The labels of every series, in order of creation.
+    by_labels: IndexSet<Labels>,
     /// Series by metric name, in order of creation; a series without a name is under the empty text.
     by_name: BTreeMap<Arc<str>, Vec<SeriesId>>,
     symbols: Symbols,
@@ -105,13 +108,14 @@ impl Storage {
     ///
     /// Keep the id: appending by id does no label work.
     pub fn series(&mut self, labels: &Labels) -> SeriesId {
-        if let Some(&known) = self.by_labels.get(labels) {
-            return known;
+        let id = |index| SeriesId(u32::try_from(index).expect("memory ends long before 2^32 series"));
+        if let Some(known) = self.by_labels.get_index_of(labels) {
+            return id(known);
         }
         let labels = labels.intern(&mut self.symbols);
-        let id = SeriesId(u32::try_from(self.series.len()).expect("memory ends long before 2^32 series"));
+        let id = id(self.series.len());
         self.by_name.entry(labels.metric_name().unwrap_or_default().into()).or_default().push(id);
-        self.by_labels.insert(labels.clone(), id);
+        self.by_labels.insert(labels.clone());
         let (times, values, stale) = (Vec::new(), Vec::new(), Vec::new());
         self.series.push(Series { labels, times, values, stale, newest_ms: None });
         id

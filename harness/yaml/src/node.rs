@@ -37,8 +37,21 @@ pub enum Value {
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
+        match (self.as_map(), other.as_map()) {
+            (Some(one), Some(two)) => same_entries(one, two),
+            (Some(_) | None, _) => self.value == other.value,
+        }
     }
+}
+
+/// Whether two mappings hold the same, in whatever order. It mostly is the same order, and then no key
+/// has to be looked up.
+fn same_entries(one: &Map, two: &Map) -> bool {
+    let has_same = |(at, (key, value)): (usize, (&String, &Node))| match two.get_index(at) {
+        Some((same, other)) if same == key => other == value,
+        Some(_) | None => two.get(key) == Some(value),
+    };
+    one.len() == two.len() && one.iter().enumerate().all(has_same)
 }
 
 impl Node {

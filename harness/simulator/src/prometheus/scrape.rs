@@ -135,12 +135,11 @@ fn in_ms(time: Time) -> i64 {
 /// scrape and so marked stale.
 fn ensure_series(world: &mut World<'_>, index: usize, answers: bool) {
     let at_ms = in_ms(world.now());
-    let bounds = world.traffic.bucket_bounds();
-    let World { api, prometheus, .. } = world;
+    let World { api, prometheus, traffic, .. } = world;
     let target = &mut prometheus.targets[index];
     let storage = &mut prometheus.storage;
     let series = target.series.get_or_insert_with(|| {
-        let up = storage.series(&named("up", &target.wanted.labels));
+        let up = storage.series(&labels_of(&target.wanted.labels).with(promql::METRIC_NAME, "up"));
         Series { up, model: None, fresh: false, last: Time::ZERO }
     });
     let Some(pod) = as_pod(api.get(target.wanted.pod)).filter(|_| answers) else { return };
@@ -149,7 +148,7 @@ fn ensure_series(world: &mut World<'_>, index: usize, answers: bool) {
         return;
     }
     let labels = merged(&target.wanted.labels, &own_labels(pod), target.wanted.honor_labels);
-    let model = model_series(storage, &labels, &bounds, started);
+    let model = model_series(storage, &labels_of(&labels), &traffic.bucket_bounds(), started);
     let before = series.model.replace(model);
     if let Some(before) = before.filter(|before| {
         series.fresh && series.model.as_ref().is_some_and(|model| model.requests != before.requests)
@@ -166,27 +165,27 @@ fn own_labels(pod: &Pod) -> [(&'static str, &str); 3] {
 
 fn model_series(
     storage: &mut Storage,
-    labels: &BTreeMap<String, String>,
+    labels: &Labels,
     bounds: &[f64],
     started: Time,
 ) -> ModelSeries {
-    let histogram = "inference_duration_seconds";
-    let bucket = |le: String| named(&format!("{histogram}_bucket"), labels).with(promql::BUCKET_BOUND, &le);
+    let named = |metric| labels.with(promql::METRIC_NAME, metric);
+    let of_buckets = named("inference_duration_seconds_bucket");
+    let bucket = |le: String| of_buckets.with(promql::BUCKET_BOUND, &le);
     // Prometheus 3 writes whole numbers as `1.0` (model/textparse: normalizeFloatsInLabelValues).
     let edges = bounds.iter().map(|bound| format!("{bound:?}")).chain(["+Inf".to_owned()]);
     ModelSeries {
         started,
-        requests: storage.series(&named("inference_requests_total", labels)),
-        errors: storage.series(&named("inference_errors_total", labels)),
-        count: storage.series(&named(&format!("{histogram}_count"), labels)),
-        sum: storage.series(&named(&format!("{histogram}_sum"), labels)),
+        requests: storage.series(&named("inference_requests_total")),
+        errors: storage.series(&named("inference_errors_total")),
+        count: storage.series(&named("inference_duration_seconds_count")),
+        sum: storage.series(&named("inference_duration_seconds_sum")),
         buckets: edges.map(|le| storage.series(&bucket(le))).collect(),
     }
 }
 
-fn named(metric: &str, labels: &BTreeMap<String, String>) -> Labels {
+fn labels_of(labels: &BTreeMap<String, String>) -> Labels {
     Labels::new(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-        .with(promql::METRIC_NAME, metric)
 }
 
 /// The labels of discovery and of the model. Where both have one, discovery's stays and the model's

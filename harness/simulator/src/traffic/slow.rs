@@ -10,10 +10,11 @@ pub fn slow_bound(scenario: &Scenario, repository: &Tree) -> Option<SlowBound> {
     if let Some(slow) = scenario.traffic.slow {
         return Some(SlowBound { seconds: slow.as_secs_f64(), from: "scenario".to_owned() });
     }
-    let yaml_files = repository.files().filter(|(path, _)| path.ends_with(".yaml") || path.ends_with(".yml"));
+    let paths = repository.files().map(|(path, _)| path);
+    let yaml_files = paths.filter(|path| path.ends_with(".yaml") || path.ends_with(".yml"));
     // Files that are no manifests are other people's business here; whoever uses them complains.
-    let documents = yaml_files.filter_map(|(path, content)| yaml::parse(path, content).ok()).flatten();
-    let bounds = documents.filter(mentions_a_template).filter_map(|document| smallest_bound(&document));
+    let documents = yaml_files.filter_map(|path| repository.documents(path)?.ok()).flatten();
+    let bounds = documents.filter(|document| mentions_a_template(document)).filter_map(smallest_bound);
     bounds.min_by(|a, b| a.seconds.total_cmp(&b.seconds))
 }
 
