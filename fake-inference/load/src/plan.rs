@@ -39,6 +39,7 @@ pub struct Plan {
 pub enum Spacing {
     /// In even distances, as of one pacemaker.
     #[default]
+    #[value(name = "constant")]
     Even,
     /// By chance, independently of each other, as of many clients: a Poisson process.
     Poisson,

@@ -1,13 +1,16 @@
-//! The `fake-inference` program: arguments in, a server out.
+//! The `fake-inference` program: arguments in, a server out; and the clients that load and check one.
 //!
-//! What it has to say goes to standard error, one line each. Exit codes: 0 after an orderly stop, 2 for
-//! arguments or files that cannot be used, 4 for addresses that cannot be taken; faults bring their own
+//! What it has to say goes to standard error, one line each; what a load or a check found, to standard
+//! output. Exit codes: 0 after an orderly stop or a check that passed, 1 where one failed, 2 for arguments
+//! or files that cannot be used, 4 for addresses that cannot be taken or reached; faults bring their own
 //! (1, 137, 143).
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use load::command::{CheckCommand, LoadCommand};
+use tokio::runtime::Runtime;
 
 mod serve;
 
@@ -23,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Serve a model of a behaviour file.
     Serve(serve::Serve),
+    Load(LoadCommand),
+    Check(CheckCommand),
 }
 
 /// Why the program cannot do what it was asked for, and its exit code.
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Load(load) => ask(load.run(&mut std::io::stdout(), &mut std::io::stderr())),
+        Command::Check(check) => ask(check.run(&mut std::io::stdout(), &mut std::io::stderr())),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -54,6 +61,11 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Runs a client of a server; its exit code.
+fn ask(client: impl Future<Output = u8>) -> Result<u8, Failure> {
+    Ok(Runtime::new().map_err(Failure::environment)?.block_on(client))
 }
 
 /// One line on standard error. A reader that is gone is no reason to stop.
