@@ -13,3 +13,14 @@ pub(crate) async fn rest(span: units::Duration) {
         tokio::time::sleep(std_duration(span)).await;
     }
 }
+
+/// The runtime's timers go off at whole milliseconds, never early.
+const HALF_A_TICK: StdDuration = StdDuration::from_micros(500);
+
+/// Waits until this moment, to the nearest millisecond, so that the error has no direction.
+pub(crate) async fn until(moment: tokio::time::Instant) {
+    let aim = moment - HALF_A_TICK;
+    if tokio::time::Instant::now() < aim {
+        tokio::time::sleep_until(aim).await;
+    }
+}

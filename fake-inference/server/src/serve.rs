@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fake_inference::{BehaviourFile, Gate, Identity, Running, Server, Start, start};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use units::Duration;
 
 use crate::{Failure, say};
@@ -54,11 +54,12 @@ impl Serve {
         };
         let runtime = Runtime::new().map_err(Failure::environment)?;
         let code = runtime.block_on(async {
+            let signals = Signals::catch()?;
             let running = start(Arc::clone(&server), listen, admin)
                 .await
                 .map_err(|error| Failure::environment(format!("--listen {listen} or --admin: {error}")))?;
             announce(&server, &running, &file.unused);
-            until_the_end(running).await
+            until_the_end(running, signals).await
         })?;
         say(&format!("{}: exit code {code}", server.phase()));
         // Connections that are still open are dropped, as when a process ends.
@@ -116,14 +117,25 @@ fn announce(server: &Server, running: &Running, unused: &[String]) {
     }
 }
 
-async fn until_the_end(running: Running) -> Result<u8, Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::environment)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::environment)?;
+/// The signals that ask for an end. Caught before the ports are open, so that none is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, Failure> {
+        let catch = |kind| signal(kind).map_err(Failure::environment);
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+}
+
+async fn until_the_end(running: Running, mut signals: Signals) -> Result<u8, Failure> {
     loop {
         tokio::select! {
             code = running.ended() => return Ok(code),
-            _ = terminate.recv() => running.terminate().await,
-            _ = interrupt.recv() => running.terminate().await,
+            _ = signals.terminate.recv() => running.terminate().await,
+            _ = signals.interrupt.recv() => running.terminate().await,
         }
     }
 }

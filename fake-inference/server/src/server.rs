@@ -1,7 +1,9 @@
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+use axum::http::{HeaderName, HeaderValue};
 use behaviour::{Moment, Profile, Ready};
 use indexmap::IndexMap;
 use units::Duration;
@@ -41,6 +43,8 @@ pub struct Server {
     /// The bytes of all bodies being read.
     pub(crate) body_bytes: AtomicUsize,
     pub(crate) under_way: AtomicUsize,
+    /// The headers of every response that say who answered.
+    pub(crate) who: Vec<(HeaderName, HeaderValue)>,
     liar: Liar,
     requests: AtomicU64,
     /// Identifiers that were given to requests without their own.
@@ -89,6 +93,7 @@ impl Server {
             profile: file.models[version].clone(),
             chance: Chance::new(start.seed),
             clocks: Clocks::start(start.unix_time, start.run_started_before),
+            who: who(&identity),
             lacks_credentials: settings.loading.needs_credentials && !start.has_credentials,
             identity,
             settings,
@@ -241,8 +246,12 @@ impl Server {
     }
 
     /// The profile, with the load time that faults give it.
-    pub(crate) fn profile_now(&self) -> Profile {
-        Profile { load: self.load_time(), ..self.profile.clone() }
+    pub(crate) fn profile_now(&self) -> Cow<'_, Profile> {
+        let load = self.load_time();
+        if load == self.profile.load {
+            return Cow::Borrowed(&self.profile);
+        }
+        Cow::Owned(Profile { load, ..self.profile.clone() })
     }
 
     pub(crate) async fn until_not_wedged(&self) {
@@ -259,6 +268,9 @@ impl Server {
     }
 
     fn acting(&self) -> Vec<Arc<InForce>> {
+        if self.faults.is_empty() {
+            return Vec::new();
+        }
         self.faults.acting(&self.identity, self.moment())
     }
 
@@ -356,4 +368,17 @@ impl Server {
     pub fn leaked_bytes(&self) -> u64 {
         self.leaked_bytes.load(Relaxed)
     }
+}
+
+/// What every response says of who answered; what is not known is left out.
+fn who(identity: &Identity) -> Vec<(HeaderName, HeaderValue)> {
+    let named = [
+        ("x-model-version", &identity.version),
+        ("x-model-revision", &identity.revision),
+        ("x-inference-pod", &identity.pod),
+    ];
+    let known = named.into_iter().filter(|(_, value)| !value.is_empty());
+    known
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+        .collect()
 }

@@ -1,13 +1,14 @@
 //! One request for an answer, from its body to its response.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use behaviour::Profile;
-use tokio::time::{Instant, sleep, sleep_until};
+use behaviour::{Latency, Lognormal, Profile};
+use tokio::time::{Instant, sleep};
 use units::Duration;
 
 use super::account::Account;
@@ -16,7 +17,7 @@ use super::reply::{self, Choice, Header, Usage};
 use super::stream::{Live, Voice};
 use super::{Endpoint, Failure, Named, RequestId, body};
 use crate::answer::{Quality, Question, answer as words, tokens};
-use crate::clock::{rest, std_duration};
+use crate::clock::{rest, std_duration, until};
 use crate::connection::{End, Link};
 use crate::engine::Seat;
 use crate::fault::{Facts, MalformedBody, UsageFault};
@@ -108,10 +109,12 @@ impl Exchange {
             return self.fail(&failure);
         }
         let moment = self.server.moment();
-        let profile = self.profile();
-        let effective = profile.at(moment);
+        let (effective, base, load) = {
+            let profile = self.profile();
+            (profile.at(moment), profile.latency, profile.load)
+        };
         let plan = Plan::of(&effective, self.server.chance, &self.id);
-        if moment.age < profile.load {
+        if moment.age < load {
             sleep(std_duration(plan.duration)).await;
             let failure = Failure::overloaded(503, "The model is still loading.", Duration::from_secs(1));
             return self.fail(&failure);
@@ -121,26 +124,26 @@ impl Exchange {
             Err(_full) => return self.overloaded(),
         };
         self.account.seated();
-        self.perform(plan, &profile, seat, effective.latency.quantile(0.5)).await
+        self.perform(plan, base, seat, effective.latency).await
     }
 
     /// The profile that is performed: the server's, or the one that a fault swaps in.
-    fn profile(&self) -> Profile {
+    fn profile(&self) -> Cow<'_, Profile> {
         let swapped = self.treatment.swapped_to.as_ref().and_then(|model| self.server.models.get(model));
         match swapped {
-            Some(other) => Profile { load: self.server.load_time(), ..other.clone() },
+            Some(other) => Cow::Owned(Profile { load: self.server.load_time(), ..other.clone() }),
             None => self.server.profile_now(),
         }
     }
 
-    async fn perform(&mut self, plan: Plan, profile: &Profile, seat: Seat, median: f64) -> Response {
+    async fn perform(&mut self, plan: Plan, base: Latency, seat: Seat, law: Lognormal) -> Response {
         let begun = Instant::now();
         let (fails, wrong, truncated) = self.profile_faults(plan);
         let choices = if fails { Vec::new() } else { self.choices(wrong) };
         let tokens: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).max().unwrap_or(0);
-        let pace = self.pace(plan, profile, median, &seat, tokens);
+        let pace = self.pace(plan, base, law, &seat, tokens);
         if fails {
-            sleep_until(begun + std_duration(pace.total)).await;
+            until(begun + std_duration(pace.total)).await;
             let failure = Failure::injected(500, "");
             return self.fail(&failure);
         }
@@ -167,7 +170,7 @@ impl Exchange {
     }
 
     /// The times of the answer: by the profile, then by the batch, then by the faults.
-    fn pace(&self, plan: Plan, profile: &Profile, median: f64, seat: &Seat, tokens: u64) -> Pace {
+    fn pace(&self, plan: Plan, base: Latency, law: Lognormal, seat: &Seat, tokens: u64) -> Pace {
         let settings = &self.server.settings.engine;
         let factor = seat.factor * self.treatment.slow;
         let scaled = |span: Duration, factor: f64| Duration::from_secs_f64(span.as_secs_f64() * factor);
@@ -182,7 +185,7 @@ impl Exchange {
                 Pace::spread(total, first, tokens)
             }
             Some(times) => {
-                let change = factor * median / profile.latency.p50().as_secs_f64();
+                let change = factor * law.quantile(0.5) / base.p50().as_secs_f64();
                 let drawn = |latency: behaviour::Latency, purpose| {
                     let u = self.server.chance.uniform(&self.id, purpose).max(f64::EPSILON);
                     Duration::from_secs_f64(latency.distribution().quantile(u) * change)
@@ -259,14 +262,14 @@ impl Exchange {
         if self.server.settings.engine.kv_tokens.is_some() {
             for token in 0..tokens {
                 let due = pace.first + pace.between * token;
-                sleep_until(begun + std_duration(due)).await;
+                until(begun + std_duration(due)).await;
                 if seat.grow(1).await {
                     sleep(std_duration(pace.first)).await;
                     begun = Instant::now() - std_duration(due).min(begun.elapsed());
                 }
             }
         }
-        sleep_until(begun + std_duration(pace.total)).await;
+        until(begun + std_duration(pace.total)).await;
     }
 
     fn stream(&mut self, choices: Vec<Choice>, pace: Pace, seat: Seat, begun: Instant) -> Response {
@@ -327,7 +330,7 @@ impl Exchange {
         self.account.add_tokens(completion);
         let length = choices.iter().any(|choice| choice.finish == Finish::Length);
         self.account.close(if length { Finish::Length } else { Finish::Stop });
-        json_response(&body.to_string(), self.treatment.malformed)
+        json_response(body, self.treatment.malformed)
     }
 
     fn vector(&self, text: &str, wrong: bool) -> Vec<f32> {
@@ -400,14 +403,20 @@ impl Exchange {
 }
 
 /// A whole answer, or what a fault makes of it.
-fn json_response(body: &str, malformed: Option<MalformedBody>) -> Response {
-    let (text, kind) = match malformed {
-        None => (body, "application/json"),
-        Some(MalformedBody::Json) => (&body[..body.floor_char_boundary(body.len() / 2)], "application/json"),
-        Some(MalformedBody::Html) => ("<html><body><h1>200 OK</h1></body></html>", "text/html"),
-        Some(MalformedBody::ContentType) => (body, "text/plain"),
+fn json_response(mut body: String, malformed: Option<MalformedBody>) -> Response {
+    let kind = match malformed {
+        None => "application/json",
+        Some(MalformedBody::Json) => {
+            body.truncate(body.floor_char_boundary(body.len() / 2));
+            "application/json"
+        }
+        Some(MalformedBody::Html) => {
+            "<html><body><h1>200 OK</h1></body></html>".clone_into(&mut body);
+            "text/html"
+        }
+        Some(MalformedBody::ContentType) => "text/plain",
     };
-    let mut response = Response::new(Body::from(text.to_owned()));
+    let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

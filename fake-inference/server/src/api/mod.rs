@@ -109,17 +109,12 @@ fn finished(
 ) -> Response {
     server.meters.response(handler, method, response.status().as_u16());
     let named = response.extensions_mut().remove::<Named>().unwrap_or_default();
-    let identity = &server.identity;
-    let pairs = [
-        ("x-request-id", id),
-        ("x-model-version", &identity.version),
-        ("x-model-revision", &identity.revision),
-        ("x-inference-pod", &identity.pod),
-        ("x-fault", if server.settings.name_faults { &named.0 } else { "" }),
-    ];
-    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+    let headers = response.headers_mut();
+    headers.extend(server.who.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let named = if server.settings.name_faults { named.0.as_str() } else { "" };
+    for (name, value) in [("x-request-id", id), ("x-fault", named)] {
+        if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
     response

@@ -1,6 +1,6 @@
 //! The bodies of answers: whole ones, and the chunks of streams.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Endpoint;
 use crate::metrics::Finish;
@@ -31,14 +31,93 @@ pub(crate) struct Usage {
     pub(crate) completion: u64,
 }
 
+/// What a chunk says of the usage: nothing, `null`, or the count so far.
+pub(crate) type RunningUsage = Option<Option<Usage>>;
+
+/// A whole answer or a chunk of one.
+#[derive(Serialize)]
+struct Body<'a, C> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<C>,
+    system_fingerprint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<UsageBody>>,
+}
+
+#[derive(Serialize)]
+struct UsageBody {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: Details,
+}
+
+#[derive(Serialize)]
+struct Details {
+    cached_tokens: u64,
+}
+
+/// A choice: exactly one of `message`, `delta` and `text`.
+#[derive(Serialize)]
+struct ChoiceBody<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<Delta<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    logprobs: (),
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+}
+
+/// A call of a function; in a stream, all but the first chunk have only more of its arguments.
+#[derive(Serialize)]
+struct ToolCall<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
 impl Usage {
-    fn json(self) -> Value {
-        json!({
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": { "cached_tokens": 0 },
-        })
+    fn body(self) -> UsageBody {
+        UsageBody {
+            prompt_tokens: self.prompt,
+            completion_tokens: self.completion,
+            total_tokens: self.prompt + self.completion,
+            prompt_tokens_details: Details { cached_tokens: 0 },
+        }
     }
 }
 
@@ -53,139 +132,148 @@ impl Choice {
             Finish::Error => "error",
         }
     }
+}
 
-    fn text(&self) -> String {
-        self.tokens.concat()
+impl<'a> ToolCall<'a> {
+    fn first(id: &str, name: &'a str, arguments: &'a str) -> [Self; 1] {
+        let function = Function { name: Some(name), arguments };
+        [Self { index: 0, id: Some(format!("call_{id}")), kind: Some("function"), function }]
     }
 
-    fn tool_calls(&self, id: &str) -> Option<Value> {
-        let name = self.tool.as_ref()?;
-        Some(json!([{
-            "index": 0, "id": format!("call_{id}"), "type": "function",
-            "function": { "name": name, "arguments": self.text() },
-        }]))
+    fn more(arguments: &'a str) -> [Self; 1] {
+        [Self { index: 0, id: None, kind: None, function: Function { name: None, arguments } }]
     }
 }
 
 impl Header {
     /// A whole answer.
-    pub(crate) fn whole(&self, choices: &[Choice], usage: Option<Usage>) -> Value {
-        let choices: Vec<_> =
-            choices.iter().enumerate().map(|(index, choice)| self.choice(index, choice)).collect();
-        let object = match self.endpoint {
-            Endpoint::Chat => "chat.completion",
-            Endpoint::Completions | Endpoint::Embeddings => "text_completion",
-        };
-        let mut body = json!({
-            "id": self.id, "object": object, "created": self.created, "model": self.model, "choices": choices,
-            "system_fingerprint": self.fingerprint,
-        });
-        if let (Some(usage), Some(map)) = (usage, body.as_object_mut()) {
-            map.insert("usage".to_owned(), usage.json());
+    pub(crate) fn whole(&self, choices: &[Choice], usage: Option<Usage>) -> String {
+        let texts: Vec<String> = choices.iter().map(|choice| choice.tokens.concat()).collect();
+        let bodies = choices
+            .iter()
+            .zip(&texts)
+            .zip(0..)
+            .map(|((choice, text), index)| self.choice(index, choice, text));
+        let object = if self.endpoint == Endpoint::Chat { "chat.completion" } else { "text_completion" };
+        self.body(object, bodies.collect(), usage.map(Some))
+    }
+
+    fn choice<'a>(&self, index: u32, choice: &'a Choice, text: &'a str) -> ChoiceBody<'a> {
+        let mut body = bare(index, Some(choice.reason()));
+        match (self.endpoint, choice.tool.as_deref()) {
+            (Endpoint::Chat, None) => {
+                body.message = Some(Message { role: "assistant", content: Some(text), tool_calls: None });
+            }
+            (Endpoint::Chat, Some(name)) => {
+                let tool_calls = Some(ToolCall::first(&self.id, name, text));
+                body.message = Some(Message { role: "assistant", content: None, tool_calls });
+            }
+            (Endpoint::Completions | Endpoint::Embeddings, _) => body.text = Some(text),
         }
         body
     }
 
-    fn choice(&self, index: usize, choice: &Choice) -> Value {
-        match self.endpoint {
-            Endpoint::Chat => {
-                let calls = choice.tool_calls(&self.id);
-                let content = if calls.is_some() { Value::Null } else { Value::String(choice.text()) };
-                let mut message = json!({ "role": "assistant", "content": content });
-                if let (Some(calls), Some(map)) = (calls, message.as_object_mut()) {
-                    map.insert("tool_calls".to_owned(), calls);
-                }
-                json!({ "index": index, "message": message, "logprobs": null, "finish_reason": choice.reason() })
-            }
-            Endpoint::Completions | Endpoint::Embeddings => json!({
-                "index": index, "text": choice.text(), "logprobs": null, "finish_reason": choice.reason(),
-            }),
-        }
-    }
-
     /// The chunk that opens a choice of a chat.
-    pub(crate) fn role_chunk(&self, index: u32, usage: Option<Value>) -> Value {
-        self.chunk(json!([delta(index, json!({ "role": "assistant", "content": "" }), None)]), usage)
+    pub(crate) fn role_chunk(&self, index: u32, usage: RunningUsage) -> String {
+        let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+        self.chunk(vec![ChoiceBody { delta: Some(delta), ..bare(index, None) }], usage)
     }
 
     /// A chunk with one token.
-    pub(crate) fn token_chunk(&self, index: u32, choice: &Choice, token: u32, usage: Option<Value>) -> Value {
+    pub(crate) fn token_chunk(&self, index: u32, choice: &Choice, token: u32, usage: RunningUsage) -> String {
         let text = choice.tokens.get(token as usize).map_or("", |text| text);
-        let choices = match (self.endpoint, &choice.tool) {
-            (Endpoint::Chat, None) => json!([delta(index, json!({ "content": text }), None)]),
+        let mut body = bare(index, None);
+        match (self.endpoint, choice.tool.as_deref()) {
+            (Endpoint::Chat, None) => body.delta = Some(Delta { content: Some(text), ..Delta::default() }),
             (Endpoint::Chat, Some(name)) => {
-                let mut call = json!({ "index": 0, "function": { "arguments": text } });
-                if let (0, Some(map)) = (token, call.as_object_mut()) {
-                    map.insert("id".to_owned(), json!(format!("call_{}", self.id)));
-                    map.insert("type".to_owned(), json!("function"));
-                    map.insert("function".to_owned(), json!({ "name": name, "arguments": text }));
-                }
-                json!([delta(index, json!({ "tool_calls": [call] }), None)])
+                let call =
+                    if token == 0 { ToolCall::first(&self.id, name, text) } else { ToolCall::more(text) };
+                body.delta = Some(Delta { tool_calls: Some(call), ..Delta::default() });
             }
-            (Endpoint::Completions | Endpoint::Embeddings, _) => {
-                json!([{ "index": index, "text": text, "logprobs": null, "finish_reason": null }])
-            }
-        };
-        self.chunk(choices, usage)
+            (Endpoint::Completions | Endpoint::Embeddings, _) => body.text = Some(text),
+        }
+        self.chunk(vec![body], usage)
     }
 
     /// The chunk that says why a choice ends.
-    pub(crate) fn finish_chunk(&self, index: u32, choice: &Choice, usage: Option<Value>) -> Value {
-        let choices = match self.endpoint {
-            Endpoint::Chat => json!([delta(index, json!({}), Some(choice.reason()))]),
-            Endpoint::Completions | Endpoint::Embeddings => {
-                json!([{ "index": index, "text": "", "logprobs": null, "finish_reason": choice.reason() }])
-            }
-        };
-        self.chunk(choices, usage)
+    pub(crate) fn finish_chunk(&self, index: u32, choice: &Choice, usage: RunningUsage) -> String {
+        let mut body = bare(index, Some(choice.reason()));
+        match self.endpoint {
+            Endpoint::Chat => body.delta = Some(Delta::default()),
+            Endpoint::Completions | Endpoint::Embeddings => body.text = Some(""),
+        }
+        self.chunk(vec![body], usage)
     }
 
     /// The chunk with the usage.
-    pub(crate) fn usage_chunk(&self, usage: Usage) -> Value {
-        self.chunk(json!([]), Some(usage.json()))
+    pub(crate) fn usage_chunk(&self, usage: Usage) -> String {
+        self.chunk(Vec::new(), Some(Some(usage)))
     }
 
-    /// What `usage` is in a chunk before the last: null where the last will have it.
-    pub(crate) fn running_usage(usage: Option<Usage>) -> Value {
-        usage.map_or(Value::Null, Usage::json)
+    fn chunk(&self, choices: Vec<ChoiceBody<'_>>, usage: RunningUsage) -> String {
+        let object =
+            if self.endpoint == Endpoint::Chat { "chat.completion.chunk" } else { "text_completion" };
+        self.body(object, choices, usage)
     }
 
-    fn chunk(&self, choices: Value, usage: Option<Value>) -> Value {
-        let object = match self.endpoint {
-            Endpoint::Chat => "chat.completion.chunk",
-            Endpoint::Completions | Endpoint::Embeddings => "text_completion",
-        };
-        let mut chunk = json!({
-            "id": self.id, "object": object, "created": self.created, "model": self.model,
-            "system_fingerprint": self.fingerprint, "choices": choices,
-        });
-        if let (Some(usage), Some(map)) = (usage, chunk.as_object_mut()) {
-            map.insert("usage".to_owned(), usage);
-        }
-        chunk
+    fn body(&self, object: &'static str, choices: Vec<ChoiceBody<'_>>, usage: RunningUsage) -> String {
+        let usage = usage.map(|usage| usage.map(Usage::body));
+        let (id, model, system_fingerprint) = (&self.id, &self.model, &self.fingerprint);
+        written(&Body { id, object, created: self.created, model, choices, system_fingerprint, usage })
     }
 }
 
-fn delta(index: u32, delta: Value, reason: Option<&str>) -> Value {
-    json!({ "index": index, "delta": delta, "logprobs": null, "finish_reason": reason })
+fn bare<'a>(index: u32, finish_reason: Option<&'static str>) -> ChoiceBody<'a> {
+    ChoiceBody { index, message: None, delta: None, text: None, logprobs: (), finish_reason }
+}
+
+fn written(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("texts and numbers can always be written as JSON")
+}
+
+/// The answer to a request for embeddings.
+#[derive(Serialize)]
+struct Embeddings<'a> {
+    object: &'static str,
+    data: Vec<Embedding<'a>>,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<EmbeddingUsage>,
+}
+
+#[derive(Serialize)]
+struct Embedding<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Vector<'a>,
+}
+
+/// A vector as numbers or as text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector<'a> {
+    Numbers(&'a [f32]),
+    Text(String),
+}
+
+#[derive(Serialize)]
+struct EmbeddingUsage {
+    prompt_tokens: u64,
+    total_tokens: u64,
 }
 
 /// The body of an embedding request: a unit vector for each text.
-pub(crate) fn embeddings(vectors: &[Vec<f32>], base64: bool, model: &str, usage: Option<Usage>) -> Value {
-    let data: Vec<_> = vectors
-        .iter()
-        .enumerate()
-        .map(|(index, vector)| {
-            let embedding = if base64 { Value::String(encoded(vector)) } else { json!(vector) };
-            json!({ "object": "embedding", "index": index, "embedding": embedding })
-        })
+pub(crate) fn embeddings(vectors: &[Vec<f32>], base64: bool, model: &str, usage: Option<Usage>) -> String {
+    let embedding = |vector| if base64 { Vector::Text(encoded(vector)) } else { Vector::Numbers(vector) };
+    let numbered = vectors.iter().enumerate();
+    let data = numbered
+        .map(|(index, v)| Embedding { object: "embedding", index, embedding: embedding(v) })
         .collect();
-    let mut body = json!({ "object": "list", "data": data, "model": model });
-    if let (Some(usage), Some(map)) = (usage, body.as_object_mut()) {
-        let usage = json!({ "prompt_tokens": usage.prompt, "total_tokens": usage.prompt + usage.completion });
-        map.insert("usage".to_owned(), usage);
-    }
-    body
+    let usage = usage.map(|usage| EmbeddingUsage {
+        prompt_tokens: usage.prompt,
+        total_tokens: usage.prompt + usage.completion,
+    });
+    written(&Embeddings { object: "list", data, model, usage })
 }
 
 /// Base64 (RFC 4648) of the vector as little-endian 32-bit floats.

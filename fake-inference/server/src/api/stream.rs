@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use units::Duration;
 
 use super::account::Account;
-use super::reply::{Choice, Header, Usage};
-use crate::clock::std_duration;
+use super::reply::{Choice, Header, RunningUsage, Usage};
+use crate::clock::{std_duration, until};
 use crate::engine::Seat;
 use crate::fault::UsageFault;
 use crate::metrics::Finish;
@@ -68,9 +68,9 @@ impl Voice {
         Some(format!("data: {chunk}\n\n"))
     }
 
-    fn usage(&self, sent: u64) -> Option<serde_json::Value> {
+    fn usage(&self, sent: u64) -> RunningUsage {
         let counted = self.continuous_usage.then(|| self.counted(sent));
-        (self.include_usage || self.continuous_usage).then(|| Header::running_usage(counted))
+        (self.include_usage || self.continuous_usage).then_some(counted)
     }
 
     fn counted(&self, sent: u64) -> Usage {
@@ -114,7 +114,7 @@ impl Live {
     }
 
     async fn perform(&mut self, step: Step, text: &mut String) {
-        sleep_until(self.begun + std_duration(step.due)).await;
+        until(self.begun + std_duration(step.due)).await;
         if let Event::Text { .. } = step.event {
             self.account.first_token();
             self.account.add_tokens(1);

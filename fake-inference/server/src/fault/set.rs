@@ -92,6 +92,11 @@ impl FaultSet {
         Arc::new(list.iter().filter(|fault| !fault.is_over()).cloned().collect())
     }
 
+    /// Whether no fault is in force or waits to be forgotten.
+    pub fn is_empty(&self) -> bool {
+        self.list.read().expect("no code panics while it changes the list").is_empty()
+    }
+
     /// Adds faults, or replaces those of the same name: all or none.
     ///
     /// # Errors
@@ -132,6 +137,9 @@ impl FaultSet {
 
     /// The faults that hit this request, the most urgent first.
     pub fn hits(&self, facts: &Facts<'_>, identity: &Identity, moment: Moment, chance: Chance) -> Vec<Hit> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let list = self.snapshot();
         let mut hits: Vec<_> =
             list.iter().filter_map(|fault| fault.hit(facts, identity, moment, chance)).collect();
