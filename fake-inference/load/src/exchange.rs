@@ -57,6 +57,9 @@ pub struct Exchange {
     pub version: String,
     /// The header `x-inference-pod`; empty without it.
     pub pod: String,
+    /// The answer names another model than was asked. Some servers have aliases; others still serve an old
+    /// version.
+    pub names_other_model: bool,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -222,6 +225,7 @@ impl Client {
             Err(Incomplete::Cut(cut)) => Outcome::Truncated(cut),
             Err(Incomplete::Failed(failure)) => Outcome::Failed(failure),
         };
+        let names_other_model = reply.model.as_ref().is_some_and(|model| *model != self.model);
         let version = if seen.version.is_empty() { reply.model.unwrap_or_default() } else { seen.version };
         Exchange {
             request,
@@ -232,6 +236,7 @@ impl Client {
             ended,
             version: shortened(&version),
             pod: seen.pod,
+            names_other_model,
             outcome,
         }
     }

@@ -35,7 +35,7 @@ pub use exchange::{Arrival, Cut, Exchange, Failure, Outcome, UsageReported};
 pub use generator::{Load, generate, generate_in_spans};
 pub use plan::{BadPlan, Plan, Spacing};
 pub use report::{Quantiles, Report, VersionReport};
-pub use spans::{Span, Spans};
+pub use spans::{Answered, Span, Spans};
 pub use tally::{Counts, Tally};
 pub use target::{BadTarget, Target};
 pub use tls::Roots;

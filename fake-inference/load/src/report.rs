@@ -36,6 +36,8 @@ pub struct Report {
     pub usage_missing: u64,
     /// Whole streams whose usage differs from the number of their chunks.
     pub usage_unequal: u64,
+    /// Answers that name another model than was asked: an alias, or an old version behind a new name.
+    pub other_model: u64,
     /// The failures by their kind.
     pub failures: BTreeMap<String, FailureReport>,
     /// The truncated answers by what is missing of them.
@@ -112,6 +114,9 @@ impl Report {
                 "the usage of {} answers differs from the number of their chunks",
                 self.usage_unequal
             ));
+        }
+        if self.other_model > 0 {
+            warnings.push(format!("{} answers name another model than was asked", self.other_model));
         }
         warnings
     }

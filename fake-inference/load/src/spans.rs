@@ -1,4 +1,4 @@
-//! What clients saw in spans of time, by model version.
+//! What clients saw in spans of time, by who answered.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use units::Duration;
 
 use crate::exchange::Arrival;
-use crate::tally::{Counts, by_version};
+use crate::tally::{Counts, OTHERS, bounded};
 
 /// What clients saw from `since` to `until`, both counted from the start of the run: the requests whose end
 /// fell into the span.
@@ -16,10 +16,21 @@ pub struct Span {
     pub since: Duration,
     /// Its end.
     pub until: Duration,
-    /// The requests by the model version that answered; the empty name has those that nobody answered.
-    pub versions: BTreeMap<String, Counts>,
+    /// The requests by who answered, in the order of versions and pods.
+    pub answered: Vec<Answered>,
     /// Planned requests that were not sent.
     pub dropped: u64,
+}
+
+/// The requests that one pod answered. From its name an engine knows the pod's role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// The model version, as in [`Exchange::version`](crate::Exchange::version); empty where nobody answered.
+    pub version: String,
+    /// The pod; empty where the server does not tell.
+    pub pod: String,
+    /// What became of the requests.
+    pub counts: Counts,
 }
 
 /// Collects arrivals until the span is cut.
@@ -27,8 +38,16 @@ pub struct Span {
 pub struct Spans {
     slow: Option<Duration>,
     since: Duration,
-    versions: BTreeMap<String, Counts>,
+    answered: BTreeMap<(String, String), Counts>,
     dropped: u64,
+}
+
+impl Span {
+    /// What became of the requests that pods of this version answered.
+    pub fn of(&self, version: &str) -> Counts {
+        let of_version = self.answered.iter().filter(|answered| answered.version == version);
+        of_version.map(|answered| answered.counts).sum()
+    }
 }
 
 impl Spans {
@@ -42,17 +61,20 @@ impl Spans {
         match arrival {
             Arrival::Dropped { .. } => self.dropped += 1,
             Arrival::Exchanged(exchange) => {
-                by_version(&mut self.versions, &exchange.version).add(exchange, self.slow);
+                let who = (exchange.version.clone(), exchange.pod.clone());
+                let others = (OTHERS.to_owned(), String::new());
+                bounded(&mut self.answered, who, others).add(exchange, self.slow);
             }
         }
     }
 
     /// Ends the span and begins the next.
     pub fn cut(&mut self, at: Duration) -> Span {
+        let answered = std::mem::take(&mut self.answered).into_iter();
         Span {
             since: std::mem::replace(&mut self.since, at),
             until: at,
-            versions: std::mem::take(&mut self.versions),
+            answered: answered.map(|((version, pod), counts)| Answered { version, pod, counts }).collect(),
             dropped: std::mem::take(&mut self.dropped),
         }
     }

@@ -10,11 +10,11 @@ use crate::exchange::{Arrival, Exchange, Outcome, UsageReported};
 use crate::plan::Plan;
 use crate::report::{FailureReport, Quantiles, Report, VersionReport};
 
-/// The most model versions that are told apart; what others say is counted under [`OTHERS`].
-const MAX_VERSIONS: usize = 64;
+/// The most versions or pods that are told apart; the others are counted under [`OTHERS`].
+const MAX_ANSWERERS: usize = 256;
 
-/// The versions beyond [`MAX_VERSIONS`].
-const OTHERS: &str = "(other versions)";
+/// The name of the versions beyond [`MAX_ANSWERERS`].
+pub(crate) const OTHERS: &str = "(others)";
 
 /// A generator that is later than its interval lags, but its timer is no finer than this.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
@@ -58,10 +58,24 @@ impl Counts {
     }
 }
 
-/// The entry of a version, or of all that are too many.
-pub(crate) fn by_version<'a, T: Default>(versions: &'a mut BTreeMap<String, T>, version: &str) -> &'a mut T {
-    let known = versions.contains_key(version) || versions.len() < MAX_VERSIONS;
-    versions.entry(if known { version } else { OTHERS }.to_owned()).or_default()
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, it| Self {
+            sent: sum.sent + it.sent,
+            completed: sum.completed + it.completed,
+            failed: sum.failed + it.failed,
+            truncated: sum.truncated + it.truncated,
+            wrong: sum.wrong + it.wrong,
+            slow: sum.slow + it.slow,
+            hurt: sum.hurt + it.hurt,
+        })
+    }
+}
+
+/// The entry of a key, or where there are too many keys, the entry of all others.
+pub(crate) fn bounded<K: Ord, V: Default>(entries: &mut BTreeMap<K, V>, key: K, others: K) -> &mut V {
+    let known = entries.contains_key(&key) || entries.len() < MAX_ANSWERERS;
+    entries.entry(if known { key } else { others }).or_default()
 }
 
 /// Times as a histogram with three significant digits, in microseconds.
@@ -139,6 +153,7 @@ pub struct Tally {
     cuts: BTreeMap<String, u64>,
     usage_missing: u64,
     usage_unequal: u64,
+    other_model: u64,
     lag: Times,
     late: u64,
 }
@@ -156,6 +171,7 @@ impl Tally {
             cuts: BTreeMap::new(),
             usage_missing: 0,
             usage_unequal: 0,
+            other_model: 0,
             lag: Times::default(),
             late: 0,
         }
@@ -171,7 +187,9 @@ impl Tally {
             Arrival::Exchanged(exchange) => exchange,
         };
         self.all.add(exchange, self.slow);
-        by_version(&mut self.versions, &exchange.version).add(exchange, self.slow);
+        let others = OTHERS.to_owned();
+        bounded(&mut self.versions, exchange.version.clone(), others).add(exchange, self.slow);
+        self.other_model += u64::from(exchange.names_other_model);
         self.lag.add(exchange.lag());
         self.late += u64::from(exchange.lag() > self.plan.interval(exchange.planned).max(TIMER_GRAIN));
         match &exchange.outcome {
@@ -207,6 +225,7 @@ impl Tally {
             late: self.late,
             usage_missing: self.usage_missing,
             usage_unequal: self.usage_unequal,
+            other_model: self.other_model,
             failures: self.failures.clone(),
             cuts: self.cuts.clone(),
             versions: self.versions.iter().map(|(name, it)| (name.clone(), it.report())).collect(),

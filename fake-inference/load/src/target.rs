@@ -156,7 +156,9 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> Result<(String, String, u16), String> {
-        let target = Target::parse(url, &Roots::System).map_err(|error| error.to_string())?;
+        let authority = include_bytes!("../tests/load/certificates/authority.pem");
+        let target =
+            Target::parse(url, &Roots::Pem(authority.to_vec())).map_err(|error| error.to_string())?;
         match &target.dial {
             Dial::Tcp { host, port } | Dial::Tls { host, port, .. } => {
                 Ok((target.path("models"), host.clone(), *port))

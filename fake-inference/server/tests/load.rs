@@ -5,9 +5,12 @@
 mod common;
 
 use std::future::pending;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use common::{identity, server_with};
+use common::{identity, running, server_with};
 use fake_inference::{Identity, Server, connect_in_memory};
 use load::{Evaluation, Load, Plan, Report, Spacing, Tally, Target, generate, quality, smoke};
 use units::{Duration, Rate, Ratio};
@@ -74,4 +77,91 @@ async fn clients_see_the_shares_that_the_profile_says() {
             assert!((seen as f64 - share * sent).abs() < allowed, "{share} of {sent}: {seen}\n{report}");
         }
     }
+}
+
+/// The program with these arguments, apart by blanks.
+fn program(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fake-inference"));
+    command.args(arguments.split(' ')).stdin(Stdio::null()).env_remove("NO_SUCH_KEY");
+    command
+}
+
+/// The program's exit code and what it says, `$URL` being the server's.
+async fn said(arguments: &str, url: &str) -> (Option<i32>, String) {
+    let mut command = program(&arguments.replace("$URL", url));
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let Output { status, stdout, stderr } = run.await.unwrap();
+    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_of_the_program_tells_what_a_check_found() {
+    let good = running(&performer("latency: { p50: 5ms, p99: 9ms }")).await;
+    let bad = running(&performer("latency: { p50: 5ms, p99: 9ms }, wrong: 100%, errors: 20%")).await;
+    let [good, bad] = [good.address, bad.address].map(|address| format!("http://{address}"));
+    let mut questions = tempfile::NamedTempFile::new().unwrap();
+    writeln!(questions, r#"{{"prompt": "6 * 7?", "answer": 42}}"#).unwrap();
+    let broken = format!("check quality --url $URL --evaluation {}", questions.path().display());
+    let nobody = "http://127.0.0.1:1".to_owned();
+    let table = [
+        ("check smoke --url $URL", &good, 0, "ok      stream: answered by 3.1-70b"),
+        ("check smoke --url $URL --model gone", &good, 1, "`gone` is not among them"),
+        ("check quality --url $URL --rate 200/s", &good, 0, "24 of 24 answers are right"),
+        ("check quality --url $URL --rate 200/s --whole", &bad, 1, "0 of 24 answers are right"),
+        (
+            "check latency --url $URL --rate 200/s --duration 1s --p99 30s",
+            &good,
+            0,
+            "0 of 200 requests failed",
+        ),
+        ("check latency --url $URL --rate 200/s --duration 1s --p99 30s", &bad, 1, "the bound is 1%"),
+        ("check latency --url $URL --rate 200/s --duration 1s --p50 1ms", &good, 1, "the bound is 1ms"),
+        ("load --url $URL --rate 100/s --duration 1s --ramp-to 200/s", &bad, 0, "150 requests offered"),
+        ("check latency --url $URL", &good, 2, "no bound is given"),
+        ("check latency --url $URL --p99 1s --rate 1/s", &good, 2, "plan at least 100"),
+        ("load --url $URL --rate 20 --duration 1s", &good, 2, "20/s"),
+        ("load --url $URL --rate 20/s --duration 0s", &good, 2, "no request would be sent"),
+        ("load --url $URL --rate 20/s --duration 1s --key-env NO_SUCH_KEY", &good, 2, "NO_SUCH_KEY"),
+        ("check smoke --url $URL/?a=b", &good, 2, "a query"),
+        (&broken, &good, 2, "unknown field `answer`"),
+        ("check smoke --url $URL", &nobody, 4, "was not reached"),
+        ("load --url $URL --rate 20/s --duration 1s", &nobody, 4, "was not reached"),
+        ("load --url $URL --rate 20/s --duration 1s --model m", &nobody, 4, "20 failed: no connection"),
+    ];
+    for (arguments, url, code, told) in table {
+        let (found, said) = said(arguments, url).await;
+        assert_eq!(found, Some(code), "{arguments}: {said}");
+        assert!(said.contains(told), "{arguments}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_read_reports_as_one_json_object() {
+    let server = running(&performer("latency: { p50: 5ms, p99: 9ms }")).await;
+    let url = format!("http://{}", server.address);
+    let read = async |arguments: &str| -> serde_json::Value {
+        let (code, said) = said(arguments, &url).await;
+        assert_eq!(code, Some(0), "{said}");
+        serde_json::from_str(&said).unwrap()
+    };
+    let report = read("load --url $URL --rate 50/s --duration 1s --format json").await;
+    assert_eq!((&report["offered"], &report["completed"]), (&50.into(), &50.into()));
+    assert_eq!(report["versions"]["3.1-70b"]["sent"], 50);
+    let check = read("check smoke --url $URL --format json").await;
+    assert_eq!((&check["check"], &check["passed"]), (&"smoke".into(), &true.into()));
+}
+
+#[test]
+fn an_interrupted_load_tells_what_it_found_so_far() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let arguments = format!("load --url {url} --rate 1/s --duration 1h --model m");
+    let child = program(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let connection = listener.accept().unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    drop((listener, connection));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("failed: connection ended"), "{said}");
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be read or made fails the test")]
 
+mod books;
 mod checks;
+mod https;
 mod open_loop;
 mod scripted;
