@@ -178,7 +178,8 @@ func changed(r *http.Request, present object, body []byte) (object, *refusal) {
 		before, _ := json.Marshal(present)
 		var err error
 		switch kind := r.Header.Get("Content-Type"); kind {
-		case "application/merge-patch+json":
+		case "application/merge-patch+json", "application/strategic-merge-patch+json":
+			// The two are the same for what is patched so here: the counts of Events.
 			document, err = jsonpatch.MergePatch(before, body)
 		case "application/json-patch+json":
 			var patch jsonpatch.Patch

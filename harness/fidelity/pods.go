@@ -59,7 +59,7 @@ func (c *cluster) startPod(created object) {
 	p.model = c.question.Models[p.version]
 	c.pods[key] = p
 	c.order = append(c.order, p)
-	begin := time.Now().Add(seconds(c.question.PodStart))
+	begin := c.now().Add(seconds(c.question.PodStart))
 	c.turns.at(begin, orderKubelet, func() { c.containerStarts(p, begin) })
 }
 

@@ -182,7 +182,7 @@ func (s *scraper) endpointsChanged() {
 		return
 	}
 	s.pending = true
-	s.cluster.turns.at(time.Now().Add(discoveryLag), orderDiscovery, func() {
+	s.cluster.turns.at(s.cluster.now().Add(discoveryLag), orderDiscovery, func() {
 		s.pending = false
 		s.relearn()
 	})
@@ -215,7 +215,7 @@ func (s *scraper) giveUp(t *target) {
 	t.givenUp = true
 	last := t.last
 	if last.IsZero() {
-		last = time.Now()
+		last = s.cluster.now()
 	}
 	wait := s.interval() * 21 / 10
 	s.cluster.turns.at(last.Add(wait), orderScrape, func() {
@@ -233,7 +233,7 @@ func (s *scraper) giveUp(t *target) {
 func (s *scraper) begin(p *pod) {
 	t := &target{pod: p}
 	s.targets = append(s.targets, t)
-	since := time.Since(s.cluster.started).Truncate(time.Microsecond)
+	since := s.cluster.now().Sub(s.cluster.started)
 	base := since - since%s.interval() + s.cluster.offset(p)
 	if base < since {
 		base += s.interval()

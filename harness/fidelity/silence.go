@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"io"
 
 	log "github.com/sirupsen/logrus"
@@ -14,7 +15,10 @@ import (
 func silence() {
 	log.SetOutput(io.Discard)
 	log.SetLevel(log.PanicLevel)
-	klog.LogToStderr(false)
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("logtostderr", "false")
+	_ = flags.Set("stderrthreshold", "FATAL")
 	klog.SetOutput(io.Discard)
 	runtime.ErrorHandlers = []runtime.ErrorHandler{
 		func(context.Context, error, string, ...any) {},

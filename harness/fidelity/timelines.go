@@ -47,7 +47,9 @@ type timelineAnswer struct {
 	Measurements []measurementEntry `json:"measurements"`
 	Events       []eventEntry       `json:"events"`
 	Problems     []string           `json:"problems"`
-	Turns        int                `json:"turns"`
+	// Hashes are those of the templates, which messages name.
+	Hashes []string `json:"hashes"`
+	Turns  int      `json:"turns"`
 }
 
 type stateEntry struct {
@@ -121,6 +123,7 @@ func answerTimeline(t *testing.T, line []byte) (answered any, problem error) {
 		c := newCluster(&question)
 		problem = c.run()
 		c.journal.answer.Turns = c.turns.handed
+		c.journal.answer.Hashes = sortedKeys(c.templates)
 		answered = c.journal.answer
 	})
 	return answered, problem

@@ -37,6 +37,11 @@ type meter struct {
 	buckets  []float64
 }
 
+// now is the present in whole milliseconds: what reactions within an instant take does not count.
+func (c *cluster) now() time.Time {
+	return c.started.Add(time.Since(c.started).Truncate(time.Millisecond))
+}
+
 // settle brings every pod's counters to the present; it comes before anything that changes the routes.
 func (c *cluster) settle() {
 	for _, p := range c.order {
@@ -64,7 +69,7 @@ func (c *cluster) route() {
 // advance counts what a pod has answered since it was advanced last, piece by piece where a fault begins
 // or ends in between.
 func (c *cluster) advance(p *pod) {
-	now := time.Now()
+	now := c.now()
 	m := &p.meter
 	if m.buckets == nil {
 		m.buckets = make([]float64, len(c.question.Buckets))

@@ -26,6 +26,10 @@ const (
 // the instant that a timer is due, and is too short to show in a query's time, which has milliseconds.
 const turnCost = time.Microsecond
 
+// standstill is what the first turn after a pause waits for: timers of the ReplicaSet controller, which runs by
+// itself, may be due some microseconds later in the same instant.
+const standstill = 20 * time.Microsecond
+
 // mostTurns bounds a run: a controller that wakes itself for ever is an error.
 const mostTurns = 400_000
 
@@ -38,6 +42,7 @@ type turns struct {
 	woken  chan struct{}
 	queues []*queue
 	handed int
+	rested bool
 }
 
 type entry struct {
@@ -88,6 +93,7 @@ func (t *turns) run(until time.Time) error {
 		case <-timer.C:
 		}
 		timer.Stop()
+		t.rested = false
 	}
 }
 
@@ -113,6 +119,11 @@ func (t *turns) take() bool {
 	}
 	t.mutex.Unlock()
 	for _, q := range t.queues {
+		if q.Len() > 0 && !t.rested {
+			t.rested = true
+			time.Sleep(standstill)
+			return true
+		}
 		if key, ok := q.pop(); ok {
 			time.Sleep(turnCost)
 			q.hand <- key
@@ -159,9 +170,9 @@ type queue struct {
 	once    sync.Once
 }
 
-// negligible is the delay below which the rate limiter is ignored: it spreads bursts of events, and the
-// time that it takes is below what is compared.
-const negligible = 10 * time.Millisecond
+// negligible is the delay below which the rate limiter is ignored: such delays come from events that a
+// pass causes itself, and are below what is compared. Retries of what fails soon take longer.
+const negligible = 100 * time.Millisecond
 
 func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue {
 	q := &queue{turns: t, order: order, limiter: limiter, hand: make(chan any), waiting: map[any]bool{},
@@ -208,6 +219,12 @@ func (q *queue) AddAfter(item any, wait time.Duration) {
 }
 
 func (q *queue) AddRateLimited(item any) {
+	q.mutex.Lock()
+	known := q.waiting[item] || q.again[item]
+	q.mutex.Unlock()
+	if known {
+		return // the real queue keeps the earlier of two delays
+	}
 	wait := q.limiter.When(item)
 	if wait < negligible {
 		wait = 0

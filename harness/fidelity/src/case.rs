@@ -1,0 +1,168 @@
+//! A rollout with everything that happens to it: what both sides are given.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The name of the Rollout.
+pub const ROLLOUT: &str = "model";
+
+/// A rollout from its first revision on. Times are in seconds, those of actions in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// What else stands in the Rollout's spec.
+    pub spec: BTreeMap<String, Value>,
+    /// What stands in its canary strategy beside steps and analysis.
+    pub canary: BTreeMap<String, Value>,
+    /// The steps.
+    pub steps: Vec<Value>,
+    /// The analysis beside the steps.
+    pub background: Option<Value>,
+    /// The AnalysisTemplates' specs, by name.
+    pub templates: BTreeMap<String, Template>,
+    /// How each model version behaves; the first revision runs `v1`.
+    pub models: BTreeMap<String, Model>,
+    /// Requests a second.
+    pub rate: u32,
+    /// Between two scrapes.
+    pub scrape_interval: u32,
+    /// From a pod's creation to the start of its container.
+    pub pod_start: u32,
+    /// What people do.
+    pub actions: Vec<Action>,
+    /// How long the run lasts.
+    pub duration: u32,
+}
+
+/// An AnalysisTemplate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its metrics.
+    pub metrics: Vec<Value>,
+    /// The names of those that decide nothing.
+    pub dry_run: Vec<String>,
+}
+
+/// How a model version behaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// The median latency in milliseconds.
+    pub p50: u32,
+    /// Its 99th percentile.
+    pub p99: u32,
+    /// Errors in a thousand.
+    pub errors: u32,
+    /// From the container's start until its weights are loaded.
+    pub load: u32,
+    /// Whether it never becomes ready.
+    pub never_ready: bool,
+    /// Changes for a while.
+    pub faults: Vec<Fault>,
+}
+
+/// A change of a model's behaviour between two times of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Fault {
+    pub from: u32,
+    pub until: u32,
+    pub errors: Option<u32>,
+    pub latency: Option<(u32, u32)>,
+}
+
+/// Something that a person does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// When, in milliseconds.
+    pub at: u64,
+    /// What.
+    #[serde(rename = "do")]
+    pub act: Act,
+}
+
+/// What a person does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Act {
+    /// Releases a model version.
+    Release(String),
+    /// Changes the number of replicas.
+    Scale(u32),
+    /// Changes the steps.
+    Steps(Vec<Value>),
+    /// Sets `spec.paused`.
+    Paused(bool),
+    /// Changes the request rate.
+    Traffic(u32),
+    Abort,
+    Retry,
+    Promote,
+    PromoteFull,
+}
+
+impl Act {
+    /// The merge patch of the Rollout, where the action is one.
+    pub(crate) fn patch(&self) -> Option<Value> {
+        match self {
+            Self::Release(version) => Some(json!({"spec": {"template": template(version)}})),
+            Self::Scale(replicas) => Some(json!({"spec": {"replicas": replicas}})),
+            Self::Steps(steps) => Some(json!({"spec": {"strategy": {"canary": {"steps": steps}}}})),
+            Self::Paused(paused) => Some(json!({"spec": {"paused": paused}})),
+            Self::Traffic(_) | Self::Abort | Self::Retry | Self::Promote | Self::PromoteFull => None,
+        }
+    }
+}
+
+/// The pod template of a model version. Readiness is asked for every second.
+fn template(version: &str) -> Value {
+    json!({
+        "metadata": {"labels": {"app": ROLLOUT}},
+        "spec": {"containers": [{
+            "name": "server",
+            "image": "registry.example.com/server:1",
+            "env": [{"name": "MODEL_VERSION", "value": version}, {"name": "MODEL_NAME", "value": "llama"}],
+            "ports": [{"name": "http", "containerPort": 8000}],
+            "readinessProbe": {"periodSeconds": 1, "httpGet": {"path": "/health", "port": 8000}},
+        }]},
+    })
+}
+
+impl Case {
+    /// The Rollout and what it refers to.
+    pub fn objects(&self) -> Vec<Value> {
+        let templates = self.templates.iter().map(|(name, template)| {
+            let dry_run: Vec<Value> =
+                template.dry_run.iter().map(|name| json!({"metricName": name})).collect();
+            json!({
+                "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"args": [{"name": "hash"}], "metrics": template.metrics, "dryRun": dry_run},
+            })
+        });
+        let mut objects: Vec<Value> = templates.collect();
+        objects.push(self.rollout());
+        objects
+    }
+
+    fn rollout(&self) -> Value {
+        let mut canary = json!(self.canary);
+        canary["steps"] = json!(self.steps);
+        if let Some(background) = &self.background {
+            canary["analysis"] = background.clone();
+        }
+        let mut spec = json!(self.spec);
+        spec["replicas"] = json!(self.replicas);
+        spec["selector"] = json!({"matchLabels": {"app": ROLLOUT}});
+        spec["template"] = template("v1");
+        spec["strategy"] = json!({"canary": canary});
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": ROLLOUT, "namespace": "default"},
+            "spec": spec,
+        })
+    }
+}

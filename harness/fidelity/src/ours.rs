@@ -1,0 +1,241 @@
+//! The simulator's account of a case.
+
+use std::collections::BTreeMap;
+
+use behaviour::{Arrivals, stream};
+use manifests::objects::ObjectKey;
+use rand::Rng;
+use scenario::Scenario;
+use serde_json::{Value, json};
+use simulator::{Input, Options, simulate, tree_of};
+use timeline::{Event, RolloutStatus, Timeline};
+use units::{Duration, Time};
+
+use crate::account::{Account, Measurement, Run, Size, State, without_hash, without_hashes};
+use crate::case::{Act, Case, Model, ROLLOUT};
+
+const SEED: u64 = 1;
+
+/// The file that is applied at the start.
+const MANIFESTS: &str = "all.yaml";
+
+/// What the simulator says, and what the other side must know of its choices.
+#[derive(Debug)]
+pub struct Ours {
+    /// What happened.
+    pub account: Account,
+    /// When within an interval each pod is scraped, in milliseconds: by template and then by pod, both in
+    /// the order of creation.
+    pub scrape_offsets: Vec<Vec<u64>>,
+}
+
+impl Case {
+    /// Runs the case in the simulator, with expected values in place of draws.
+    ///
+    /// # Errors
+    /// What the simulator does not accept, for people.
+    pub fn simulate(&self) -> Result<Ours, String> {
+        let text = self.scenario().to_string();
+        let scenarios = Scenario::read("case.yaml", text.as_bytes());
+        let scenario = scenarios.map_err(|problems| problems[0].to_string())?.remove(0);
+        let documents = self.objects().into_iter().chain(monitoring());
+        let manifests: Vec<String> = documents.map(|object| object.to_string()).collect();
+        let repository = tree_of([(MANIFESTS, manifests.join("\n---\n").as_str())]);
+        let options = Options {
+            seed: SEED,
+            arrivals: Arrivals::Expected,
+            limit: Duration::from_secs(24 * 3600),
+            version: "fidelity".to_owned(),
+            render: None,
+        };
+        let input = Input { scenario: &scenario, repository: &repository, options: &options };
+        let run = simulate(&input).map_err(|problem| problem.to_string())?;
+        if let Some(missing) = run.timeline.entries.iter().find_map(|entry| match &entry.event {
+            Event::NotSimulated(missing) => Some(missing),
+            _ => None,
+        }) {
+            return Err(format!("not simulated: {} {}", missing.what, missing.place));
+        }
+        Ok(Reader::default().read(&run.timeline, self.scrape_interval))
+    }
+
+    fn scenario(&self) -> Value {
+        let events: Vec<Value> = self.actions.iter().map(|action| event(action.at, &action.act)).collect();
+        let models: BTreeMap<&String, Value> =
+            self.models.iter().map(|(name, model)| (name, behaviour_of(model))).collect();
+        json!({
+            "name": "case",
+            "repository": ".",
+            "apply": [MANIFESTS],
+            "models": models,
+            "traffic": {"rate": format!("{}/s", self.rate)},
+            "cluster": {
+                "nodes": 1,
+                "pod_start": seconds(self.pod_start),
+                "scrape_interval": seconds(self.scrape_interval),
+            },
+            "events": events,
+            "expect": [{"rollout": ROLLOUT, "becomes": "healthy"}],
+            "duration": seconds(self.duration),
+        })
+    }
+}
+
+fn seconds(count: u32) -> String {
+    format!("{count}s")
+}
+
+fn event(at: u64, act: &Act) -> Value {
+    let mut event = match act {
+        Act::Release(_) | Act::Scale(_) | Act::Steps(_) | Act::Paused(_) => json!({"patch": {
+            "resource": {"kind": "Rollout", "name": ROLLOUT, "namespace": "default"},
+            "with": act.patch(),
+        }}),
+        Act::Traffic(rate) => json!({"traffic": {"rate": format!("{rate}/s")}}),
+        Act::Abort => json!({"abort": ROLLOUT}),
+        Act::Retry => json!({"retry": ROLLOUT}),
+        Act::Promote => json!({"promote": ROLLOUT}),
+        Act::PromoteFull => json!({"promote_full": ROLLOUT}),
+    };
+    event["at"] = json!(format!("{at}ms"));
+    event
+}
+
+fn permille(count: u32) -> String {
+    format!("{}.{}%", count / 10, count % 10)
+}
+
+fn behaviour_of(model: &Model) -> Value {
+    let latency = |p50: u32, p99: u32| json!({"p50": format!("{p50}ms"), "p99": format!("{p99}ms")});
+    let faults = model.faults.iter().map(|fault| {
+        let mut written = json!({"clock": "run", "from": seconds(fault.from), "until": seconds(fault.until)});
+        if let Some(errors) = fault.errors {
+            written["errors"] = json!(permille(errors));
+        }
+        if let Some((p50, p99)) = fault.latency {
+            written["latency"] = latency(p50, p99);
+        }
+        written
+    });
+    let mut profile = json!({
+        "latency": latency(model.p50, model.p99),
+        "errors": permille(model.errors),
+        "load": seconds(model.load),
+        "ready": if model.never_ready { "never" } else { "when-loaded" },
+    });
+    let faults: Vec<Value> = faults.collect();
+    if !faults.is_empty() {
+        profile["faults"] = Value::from(faults);
+    }
+    profile
+}
+
+/// How the pods are found and scraped.
+fn monitoring() -> [Value; 2] {
+    [
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": ROLLOUT, "namespace": "default", "labels": {"app": ROLLOUT}},
+            "spec": {"selector": {"app": ROLLOUT}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        }),
+        json!({
+            "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor",
+            "metadata": {"name": ROLLOUT, "namespace": "default"},
+            "spec": {
+                "selector": {"matchLabels": {"app": ROLLOUT}},
+                "endpoints": [{"port": "http"}],
+                "podTargetLabels": ["rollouts-pod-template-hash"],
+            },
+        }),
+    ]
+}
+
+/// Reads a timeline.
+#[derive(Debug, Default)]
+struct Reader {
+    hashes: Vec<String>,
+    pods: BTreeMap<String, usize>,
+    ours: Vec<Vec<u64>>,
+    account: Account,
+}
+
+impl Reader {
+    fn read(mut self, timeline: &Timeline, scrape_interval: u32) -> Ours {
+        for entry in &timeline.entries {
+            self.note(as_seconds(entry.at), &entry.event, scrape_interval);
+        }
+        Ours { account: self.account, scrape_offsets: self.ours }
+    }
+
+    fn template(&mut self, hash: &str) -> usize {
+        self.hashes.iter().position(|known| known == hash).unwrap_or_else(|| {
+            self.hashes.push(hash.to_owned());
+            self.ours.push(Vec::new());
+            self.hashes.len() - 1
+        })
+    }
+
+    fn note(&mut self, at: f64, event: &Event, scrape_interval: u32) {
+        match event {
+            Event::Rollout(status) => {
+                let state = self.state(status);
+                self.account.states.push((at, state));
+            }
+            Event::Scaled(scaled) => {
+                let template = self.template(&hash_of(&scaled.replica_set));
+                self.account.sizes.push((at, Size { template, desired: scaled.to }));
+            }
+            Event::Pod(pod) => {
+                let template = self.template(&hash_of(&pod.replica_set));
+                if self.pods.insert(pod.pod.clone(), template).is_none() {
+                    self.ours[template].push(scrape_offset(&pod.pod, scrape_interval));
+                }
+            }
+            Event::AnalysisRun(run) => {
+                let (name, phase) = (without_hash(&run.name), run.phase.to_string());
+                self.account.runs.push((at, Run { name, phase, message: run.message.clone() }));
+            }
+            Event::Measurement(taken) => {
+                let measurement = Measurement {
+                    run: without_hash(&taken.run),
+                    metric: taken.metric.clone(),
+                    phase: taken.phase.to_string(),
+                    value: taken.value.clone(),
+                    message: taken.message.clone(),
+                };
+                self.account.measurements.push((at, measurement));
+            }
+            Event::Recorded(recorded) if recorded.resource.kind == "Rollout" => {
+                self.account.events.push((at, recorded.reason.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn state(&mut self, status: &RolloutStatus) -> State {
+        let stable = status.stable.as_ref().map(|version| self.template(&version.hash));
+        let canary = status.canary.as_ref().map(|version| self.template(&version.hash));
+        State {
+            phase: status.phase.to_string(),
+            message: without_hashes(&status.message, &self.hashes),
+            aborted: status.aborted,
+            step: status.step,
+            stable,
+            current: canary.or(stable),
+        }
+    }
+}
+
+fn as_seconds(at: Time) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
+
+fn hash_of(replica_set: &str) -> String {
+    replica_set.rsplit('-').next().unwrap_or(replica_set).to_owned()
+}
+
+/// The simulator's choice, which upstream leaves to a hash of the target's labels.
+fn scrape_offset(pod: &str, interval: u32) -> u64 {
+    let key = ObjectKey::new("", "Pod", Some("default"), pod);
+    stream(SEED, &format!("scrape offset of {key}")).next_u64() % (u64::from(interval) * 1000)
+}
