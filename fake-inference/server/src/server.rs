@@ -174,7 +174,10 @@ impl Server {
         for fault in &faults {
             self.check_fault(fault, origin)?;
         }
+        let kinds: Vec<_> = faults.iter().map(|fault| fault.effect.kind()).collect();
         self.faults.add(faults, origin)?;
+        // A counter that appears with its first hit would hide that hit from `rate`.
+        kinds.into_iter().for_each(|kind| self.meters.fault(kind, 0));
         self.refresh();
         Ok(())
     }

@@ -161,3 +161,34 @@ async fn what_a_small_share_hits_a_larger_one_hits_too() {
     let (small, large) = (hit_requests("5%", 7, 8).await, hit_requests("20%", 7, 8).await);
     assert!(small.is_subset(&large) && small.len() < large.len());
 }
+
+/// The tables of the README and the catalogue do not drift apart.
+#[test]
+fn every_definition_in_the_readme_is_one_and_every_kind_is_there() {
+    let readme = include_str!("../../README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `{ ")?.split_once('`'));
+    let mut kinds = BTreeSet::new();
+    for (definition, _) in rows {
+        let text = format!("{{ {definition}");
+        let node = yaml::parse_one("README.md", text.as_bytes()).unwrap();
+        let fault =
+            fake_inference::Definition::read(&node, None).unwrap_or_else(|problem| panic!("{problem}"));
+        kinds.insert(fault.effect.kind());
+    }
+    assert_eq!(kinds, fake_inference::fault::KINDS.iter().copied().collect());
+}
+
+#[test]
+fn the_settings_and_faults_of_the_readme_are_valid() {
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut read = 0;
+    for block in blocks {
+        let models = if block.contains("models:") { "" } else { common::MODELS };
+        let text = format!("{models}{block}");
+        fake_inference::BehaviourFile::read("README.md", text.as_bytes())
+            .unwrap_or_else(|problem| panic!("{problem}"));
+        read += 1;
+    }
+    assert_eq!(read, 3);
+}

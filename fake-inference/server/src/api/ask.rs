@@ -6,9 +6,10 @@ use super::{Endpoint, Failure};
 use crate::answer::count_tokens;
 use crate::identity::Identity;
 
-/// The most choices, prompts and stop texts in one request.
+/// The most choices of a prompt, prompts, choices in all, and stop texts in one request.
 const MAX_CHOICES: u64 = 16;
 const MAX_PROMPTS: usize = 128;
+const MAX_ALL_CHOICES: usize = 128;
 const MAX_STOPS: usize = 4;
 const MAX_DIMENSIONS: u64 = 4096;
 const DEFAULT_DIMENSIONS: u64 = 256;
@@ -66,6 +67,10 @@ impl Asked {
                 asked.echo = fields.flag("echo")?;
             }
             Endpoint::Embeddings => asked.read_embeddings(&fields)?,
+        }
+        if asked.prompts.len() * asked.choices as usize > MAX_ALL_CHOICES {
+            let message = format!("Prompts times `n` may be at most {MAX_ALL_CHOICES}.");
+            return Err(Failure::invalid(message, Some("n")));
         }
         Ok(asked)
     }
@@ -422,6 +427,10 @@ mod tests {
         assert_eq!(lengths(r#"["a b", "c"]"#).unwrap(), [2, 1]);
         assert_eq!(lengths("[1, 2, 3]").unwrap(), [3]);
         assert_eq!(lengths("[[1, 2], [3]]").unwrap(), [2, 1]);
+        let many = vec!["a"; 9];
+        let body = serde_json::json!({ "model": "m", "prompt": many, "n": 16 }).to_string();
+        let failure = Asked::read(Endpoint::Completions, body.as_bytes()).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some("n"));
         for wrong in ["[]", r#"[""]"#, "[[]]", r#"[1, "a"]"#, "{}", "3", "null"] {
             assert_eq!(lengths(wrong).unwrap_err().param.as_deref(), Some("prompt"), "{wrong}");
         }

@@ -73,6 +73,12 @@ impl Voice {
         (self.include_usage || self.continuous_usage).then_some(counted)
     }
 
+    /// How the answer as a whole ended.
+    fn finish(&self) -> Finish {
+        let cut = self.choices.iter().any(|choice| choice.finish == Finish::Length);
+        if cut { Finish::Length } else { Finish::Stop }
+    }
+
     fn counted(&self, sent: u64) -> Usage {
         let lie = if self.usage_fault == Some(UsageFault::Wrong) { 7 } else { 0 };
         Usage { prompt: self.prompt_tokens, completion: sent + lie }
@@ -103,7 +109,7 @@ impl Live {
         }
         if text.is_empty() && self.steps.peek().is_none() {
             self.seat = None;
-            self.account.close(Finish::Stop);
+            self.account.close(self.voice.finish());
             return None;
         }
         let mut bytes = Bytes::from(text);
