@@ -108,14 +108,13 @@ impl Storage {
     ///
     /// Keep the id: appending by id does no label work.
     pub fn series(&mut self, labels: &Labels) -> SeriesId {
-        let id = |index| SeriesId(u32::try_from(index).expect("memory ends long before 2^32 series"));
-        if let Some(known) = self.by_labels.get_index_of(labels) {
-            return id(known);
-        }
         let labels = labels.intern(&mut self.symbols);
-        let id = id(self.series.len());
+        let (index, is_new) = self.by_labels.insert_full(labels.clone());
+        let id = SeriesId(u32::try_from(index).expect("memory ends long before 2^32 series"));
+        if !is_new {
+            return id;
+        }
         self.by_name.entry(labels.metric_name().unwrap_or_default().into()).or_default().push(id);
-        self.by_labels.insert(labels.clone());
         let (times, values, stale) = (Vec::new(), Vec::new(), Vec::new());
         self.series.push(Series { labels, times, values, stale, newest_ms: None });
         id
