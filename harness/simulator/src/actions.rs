@@ -66,7 +66,9 @@ pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
     ensure_namespaces(world);
     let scenario = world.scenario;
     for (index, file) in scenario.apply.iter().enumerate() {
-        if let Err(problem) = apply_files(world, std::slice::from_ref(file), &scenario.place_of_applied(index)) {
+        if let Err(problem) =
+            apply_files(world, std::slice::from_ref(file), &scenario.place_of_applied(index))
+        {
             world.fail(problem);
         }
     }

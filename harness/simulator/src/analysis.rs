@@ -14,5 +14,5 @@ mod run;
 mod secrets;
 
 pub(crate) use run::reconcile;
-pub(crate) use secrets::decode_base64;
 pub use run::{AnalysisRun, Measurement, MetricResult, RunStatus};
+pub(crate) use secrets::decode_base64;

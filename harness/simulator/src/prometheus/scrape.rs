@@ -163,12 +163,7 @@ fn own_labels(pod: &Pod) -> [(&'static str, &str); 3] {
     [("model", name.unwrap_or_default()), ("version", version.unwrap_or_default()), ("endpoint", ROUTE)]
 }
 
-fn model_series(
-    storage: &mut Storage,
-    labels: &Labels,
-    bounds: &[f64],
-    started: Time,
-) -> ModelSeries {
+fn model_series(storage: &mut Storage, labels: &Labels, bounds: &[f64], started: Time) -> ModelSeries {
     let named = |metric| labels.with(promql::METRIC_NAME, metric);
     let of_buckets = named("inference_duration_seconds_bucket");
     let bucket = |le: String| of_buckets.with(promql::BUCKET_BOUND, &le);
