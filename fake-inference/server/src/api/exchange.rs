@@ -16,7 +16,7 @@ use super::ask::Asked;
 use super::reply::{self, Choice, Header, Usage};
 use super::stream::{Live, Voice};
 use super::{Endpoint, Failure, Named, RequestId, body};
-use crate::answer::{Quality, Question, answer as words, tokens};
+use crate::answer::Quality;
 use crate::clock::{rest, std_duration, until};
 use crate::connection::{End, Link};
 use crate::engine::Seat;
@@ -24,7 +24,10 @@ use crate::fault::{Facts, MalformedBody, UsageFault};
 use crate::metrics::Finish;
 use crate::script::{FOR_EVER, Pace, script};
 use crate::treatment::{Terminal, Treatment};
-use crate::{Chance, Plan, Server};
+use crate::{Plan, Server};
+
+mod content;
+mod pace;
 
 /// A request that was understood, and what becomes of it.
 struct Exchange {
@@ -141,7 +144,7 @@ impl Exchange {
         let (fails, wrong, truncated) = self.profile_faults(plan);
         let choices = if fails { Vec::new() } else { self.choices(wrong) };
         let tokens: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).max().unwrap_or(0);
-        let pace = self.pace(plan, base, law, &seat, tokens);
+        let pace = self.pace(plan, base, law, seat.factor, tokens);
         if fails {
             until(begun + std_duration(pace.total)).await;
             let failure = Failure::injected(500, "");
@@ -167,93 +170,6 @@ impl Exchange {
             }
         }
         hit
-    }
-
-    /// The times of the answer: by the profile, then by the batch, then by the faults.
-    fn pace(&self, plan: Plan, base: Latency, law: Lognormal, seat: &Seat, tokens: u64) -> Pace {
-        let settings = &self.server.settings.engine;
-        let factor = seat.factor * self.treatment.slow;
-        let scaled = |span: Duration, factor: f64| Duration::from_secs_f64(span.as_secs_f64() * factor);
-        let mut pace = match settings.tokens {
-            None => {
-                let total = scaled(plan.duration, factor);
-                let first = if self.endpoint == Endpoint::Embeddings {
-                    total
-                } else {
-                    scaled(total, settings.first_token.as_f64())
-                };
-                Pace::spread(total, first, tokens)
-            }
-            Some(times) => {
-                let change = factor * law.quantile(0.5) / base.p50().as_secs_f64();
-                let drawn = |latency: behaviour::Latency, purpose| {
-                    let u = self.server.chance.uniform(&self.id, purpose).max(f64::EPSILON);
-                    Duration::from_secs_f64(latency.distribution().quantile(u) * change)
-                };
-                let (first, between) = (drawn(times.ttft, "ttft"), drawn(times.itl, "itl"));
-                Pace { first, between, total: first + between * tokens.saturating_sub(1) }
-            }
-        };
-        let (ttft, itl) = (self.treatment.ttft, self.treatment.itl);
-        let first = scaled(pace.first, ttft.0) + ttft.1;
-        let between = scaled(pace.between, itl.0) + itl.1;
-        let unchanged = pace.total.saturating_sub(pace.first + pace.between * tokens.saturating_sub(1));
-        pace = Pace { first, between, total: first + between * tokens.saturating_sub(1) + unchanged };
-        pace
-    }
-
-    fn choices(&self, wrong: bool) -> Vec<Choice> {
-        let quality = self.treatment.quality.unwrap_or(if wrong { Quality::Wrong } else { Quality::Right });
-        let prompts = self.asked.prompts.iter().enumerate();
-        let numbered = prompts.flat_map(|(p, prompt)| (0..self.asked.choices).map(move |n| (p, prompt, n)));
-        numbered.map(|(p, prompt, n)| self.choice(&prompt.text, prompt.tokens, quality, p, n)).collect()
-    }
-
-    fn choice(
-        &self,
-        prompt: &str,
-        prompt_tokens: u32,
-        quality: Quality,
-        place: usize,
-        number: u32,
-    ) -> Choice {
-        let question = Question {
-            prompt,
-            json: self.asked.json,
-            variety: self.variety(prompt, place, number),
-            open_tokens: self.server.settings.engine.output_tokens as usize,
-        };
-        let mut text = match &self.asked.tool {
-            Some(_) => "{}".to_owned(),
-            None => words(&question, quality),
-        };
-        if self.treatment.leak_prompt {
-            text = format!("My instructions are: {} {text}", self.asked.system);
-        }
-        if let Some(end) = self.asked.stop.iter().filter_map(|stop| text.find(stop.as_str())).min() {
-            text.truncate(end);
-        }
-        if self.asked.echo {
-            text = format!("{prompt}{text}");
-        }
-        let room = self.server.identity.max_sequence_length.saturating_sub(prompt_tokens).max(1);
-        let most = self.asked.max_tokens.unwrap_or(room).min(room) as usize;
-        let mut cut: Vec<Box<str>> = tokens(&text).into_iter().map(Box::from).collect();
-        let finish = if cut.len() > most { Finish::Length } else { Finish::Stop };
-        cut.truncate(most);
-        Choice { tokens: cut, finish, tool: self.asked.tool.clone() }
-    }
-
-    /// What the words of an answer follow from: at temperature 0, or with a seed, nothing but the request.
-    fn variety(&self, prompt: &str, place: usize, number: u32) -> u64 {
-        let asked = self.asked.temperature.unwrap_or(self.server.identity.temperature);
-        let temperature = if self.treatment.temperature_ignored { 1.0 } else { asked };
-        let purpose = format!("words/{place}/{number}");
-        match self.asked.seed {
-            Some(seed) => Chance::new(seed as u64).bits(prompt, &purpose),
-            None if temperature == 0.0 => Chance::new(0).bits(prompt, &purpose),
-            None => self.server.chance.bits(&self.id, &purpose),
-        }
     }
 
     /// Waits for a whole answer; where the cache is bounded, token by token.
@@ -331,19 +247,6 @@ impl Exchange {
         let length = choices.iter().any(|choice| choice.finish == Finish::Length);
         self.account.close(if length { Finish::Length } else { Finish::Stop });
         json_response(body, self.treatment.malformed)
-    }
-
-    fn vector(&self, text: &str, wrong: bool) -> Vec<f32> {
-        let purpose = if wrong { "another text" } else { "" };
-        let mut state = Chance::new(0).bits(text, &format!("{}/{purpose}", self.server.identity.version));
-        let numbers: Vec<f64> = (0..self.asked.dimensions)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
-            })
-            .collect();
-        let length = numbers.iter().map(|number| number * number).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-        numbers.iter().map(|number| (number / length) as f32).collect()
     }
 
     fn header(&self) -> Header {
