@@ -288,13 +288,14 @@ async fn the_documents_series_exist_with_zeros_from_the_first_scrape() {
     let mut client = Client::memory(&server("")).await;
     let page = client.get("/metrics").await;
     assert_eq!(page.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    for endpoint in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
-        let labels = format!(r#"{{model="llama3",version="3.1-70b",endpoint="{endpoint}""#);
-        for name in ["inference_requests_total", "inference_errors_total", "inference_duration_seconds_count"]
-        {
-            assert_eq!(value_of(&page.body, name, &labels), Some(0.0), "{name}");
-        }
+    let labels = r#"{model="llama3",version="3.1-70b",endpoint="/v1/chat/completions""#;
+    for name in ["inference_requests_total", "inference_errors_total", "inference_duration_seconds_count"] {
+        assert_eq!(value_of(&page.body, name, labels), Some(0.0), "{name}");
     }
+    assert!(!page.body.contains("/v1/embeddings"));
+    client.post("/v1/embeddings", &json!({ "model": "llama3", "input": "a" })).await;
+    let later = client.get("/metrics").await.body;
+    assert_eq!(value_of(&later, "inference_errors_total", "/v1/embeddings"), Some(0.0));
     let info = r#"{name="llama3",version="3.1-70b",revision="a2431349ba"}"#;
     assert_eq!(value_of(&page.body, "model_info", info), Some(1.0));
     client.chat(json!({})).await;

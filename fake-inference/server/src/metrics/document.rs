@@ -1,9 +1,11 @@
 use super::family::{Family, Kind, Labels};
-use super::meters::Page;
+use super::meters::{EndpointCounts, Page};
+use crate::api::Endpoint;
 
-/// The metrics of the document that a gate on latency and errors asks for. All series of all routes are
-/// there from the first scrape, with zeros: an error counter that appears with its first error would
-/// make a healthy canary's error rate an empty vector.
+/// The metrics of the document that a gate on latency and errors asks for. All series of the chat route
+/// are there from the first scrape, with zeros: an error counter that appears with its first error would
+/// make a healthy canary's error rate an empty vector. Other routes appear together when they are first
+/// asked, so that a pod has the series that the simulator gives it and no 0/0 beside them.
 pub(super) fn families(page: &Page<'_>) -> Vec<Family> {
     let mut requests = Family::new("inference_requests", "Requests accepted by a handler.", Kind::Counter);
     let mut errors = Family::new("inference_errors", "Requests that ended in an error.", Kind::Counter);
@@ -18,7 +20,10 @@ pub(super) fn families(page: &Page<'_>) -> Vec<Family> {
         "Time from a request to the first token of its answer.",
         Kind::Histogram,
     );
-    for (endpoint, counts) in &page.counts.endpoints {
+    let asked = |(endpoint, counts): &(&Endpoint, &EndpointCounts)| {
+        **endpoint == Endpoint::Chat || counts.requests > 0
+    };
+    for (endpoint, counts) in page.counts.endpoints.iter().filter(asked) {
         let mut labels = model(page);
         labels.push(("endpoint".into(), endpoint.path().to_owned()));
         durations.add_histogram(&labels, &counts.durations);
