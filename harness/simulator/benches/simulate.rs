@@ -2,7 +2,7 @@
 //! million events a second with the model on, 10 ms for the main scenario, 100 scenarios a second.
 
 #![allow(missing_docs)]
-#![expect(clippy::unwrap_used, reason = "a benchmark may stop at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark reads files and may stop")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
