@@ -433,6 +433,18 @@ func (s *apiServer) setStatus(resource, key string, change func(status object)) 
 	s.store(resource, key, "MODIFIED", present, after)
 }
 
+// unhurried is the API server as Argo Rollouts' controllers reach it: a write takes a moment, in which
+// everything else reacts to it and comes to rest. Otherwise chance would decide what a pass sees next.
+type unhurried struct{ server *apiServer }
+
+func (u unhurried) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := u.server.RoundTrip(r)
+	if r.Method != http.MethodGet {
+		time.Sleep(time.Microsecond)
+	}
+	return answer, err
+}
+
 func respond(r *http.Request, code int, body io.ReadCloser) *http.Response {
 	header := http.Header{"Content-Type": {"application/json"}}
 	return &http.Response{StatusCode: code, Status: http.StatusText(code), Header: header, Body: body,

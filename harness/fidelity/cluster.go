@@ -113,8 +113,9 @@ func (c *cluster) run() error {
 		cancel()
 		return err
 	}
-	// The run begins at a whole second, as the simulator's does: what the API keeps is cut to seconds.
-	c.started = time.Now().Truncate(time.Second).Add(time.Second)
+	// The run begins at a whole hour, as the simulator's does: the API keeps whole seconds, and the steps of
+	// subqueries are multiples of themselves.
+	c.started = time.Now().Truncate(time.Hour).Add(time.Hour)
 	time.Sleep(time.Until(c.started))
 	for index := range c.question.Actions {
 		action := &c.question.Actions[index]
@@ -138,9 +139,15 @@ func (c *cluster) run() error {
 }
 
 func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup) (func(), error) {
-	config := &rest.Config{Host: "http://cluster", Transport: c.api, QPS: -1,
+	config := &rest.Config{Host: "http://cluster", Transport: unhurried{c.api}, QPS: -1,
 		ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	direct := rest.CopyConfig(config)
+	direct.Transport = c.api
+	ofKubernetes, err := kubernetes.NewForConfig(direct)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +199,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		ResyncPeriod: resync, AnalysisRunWorkQueue: analysisQueue, MetricsServer: metricsServer, Recorder: recorder,
 	})
 	sets := replicaset.NewReplicaSetController(ctx, kubeInformers.Apps().V1().ReplicaSets(),
-		kubeInformers.Core().V1().Pods(), kube, replicaset.BurstReplicas)
+		kubeInformers.Core().V1().Pods(), ofKubernetes, replicaset.BurstReplicas)
 
 	kubeInformers.Start(ctx.Done())
 	setInformers.Start(ctx.Done())

@@ -1,25 +1,28 @@
 // Command fidelity answers, with the real controllers, what the simulator claims: JSON lines in, JSON
-// lines out, one answer a line. `fidelity functions` calls single functions, `fidelity timelines` runs
-// whole rollouts in virtual time.
+// lines out, one answer a line. `fidelity functions` calls single functions, `fidelity assessments` gives
+// AnalysisRuns to the analysis controller, `fidelity timelines` runs whole rollouts in virtual time.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 )
 
 func main() {
 	if len(os.Args) != 2 {
-		fail(fmt.Errorf("usage: fidelity functions|timelines < questions > answers"))
+		fail(fmt.Errorf("usage: fidelity functions|assessments|timelines < questions > answers"))
 	}
 	silence()
 	switch os.Args[1] {
 	case "functions":
-		fail(answerAll(answerFunction))
+		fail(answerAll(os.Stdout, answerFunction))
+	case "assessments":
+		answerInBubbles(answerAssessments)
 	case "timelines":
-		runTimelines()
+		answerInBubbles(answerTimeline)
 	default:
 		fail(fmt.Errorf("there is no mode %q", os.Args[1]))
 	}
@@ -33,9 +36,9 @@ func fail(err error) {
 }
 
 // answerAll answers every line of standard input. An answer that cannot be given is {"error": "..."}.
-func answerAll(answer func(line []byte) (any, error)) error {
+func answerAll(to io.Writer, answer func(line []byte) (any, error)) error {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
-	out := bufio.NewWriter(os.Stdout)
+	out := bufio.NewWriter(to)
 	defer out.Flush()
 	for {
 		line, err := in.ReadBytes('\n')

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -119,5 +120,5 @@ func (c *cluster) endpointsChanged() {
 }
 
 func seconds(count float64) time.Duration {
-	return time.Duration(count * float64(time.Second))
+	return time.Duration(math.Round(count*1000)) * time.Millisecond
 }

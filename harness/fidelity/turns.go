@@ -99,6 +99,12 @@ func (t *turns) run(until time.Time) error {
 
 // take does the first thing that is due, and tells whether there was one.
 func (t *turns) take() bool {
+	for _, q := range t.queues {
+		if q.busy() {
+			time.Sleep(turnCost) // a pass is under way: one of its writes takes a moment
+			return true
+		}
+	}
 	t.mutex.Lock()
 	now := time.Now()
 	best := -1
@@ -180,6 +186,12 @@ func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue
 	t.queues = append(t.queues, q)
 	sort.SliceStable(t.queues, func(i, j int) bool { return t.queues[i].order < t.queues[j].order })
 	return q
+}
+
+func (q *queue) busy() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return len(q.working) > 0
 }
 
 func (q *queue) pop() (any, bool) {

@@ -2,75 +2,160 @@
 
 #![cfg(feature = "oracle")]
 #![expect(clippy::print_stdout, reason = "the rates are the point")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use fidelity::{Answer, Aspect, Case, Oracle, differences, generate};
+use fidelity::{Account, Answer, Aspect, Case, Oracle, differences, generate, shrink};
 
 /// The first seed and the number of cases; `FIDELITY_SEED` and `FIDELITY_CASES` choose others.
-const FIXED: (u64, u64) = (1, 100);
+const FIXED: (u64, u64) = (1, 120);
 
 /// Cases of one call of the Go program.
-const BATCH: usize = 25;
+const BATCH: usize = 10;
+
+/// Go programs at a time.
+const PROGRAMS: usize = 2;
+
+/// The least share of cases that must agree in their outcome, and in everything.
+const FLOORS: (f64, f64) = (0.99, 0.97);
 
 fn chosen(variable: &str, default: u64) -> u64 {
-    std::env::var(variable)
-        .ok()
-        .map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")))
+    let parse = |text: String| text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}"));
+    std::env::var(variable).ok().map_or(default, parse)
 }
 
-/// Both sides of some cases: where they differ, or why one of them gave no account.
-fn run(oracle: &Oracle, cases: &[Case]) -> Vec<Result<BTreeMap<Aspect, String>, String>> {
+/// Where the sides differ and how upstream ends, or why one of them gave no account.
+type Outcome = Result<(BTreeMap<Aspect, String>, String), String>;
+
+fn run(oracle: &Oracle, cases: &[Case]) -> Vec<Outcome> {
     let ours: Vec<_> = cases.iter().map(Case::simulate).collect();
-    let questions: Vec<_> = cases
-        .iter()
-        .zip(&ours)
-        .map(|(case, ours)| case.question(ours.as_ref().map_or(&[], |ours| &ours.scrape_offsets)))
-        .collect();
+    let question = |(case, ours): (&Case, &Result<fidelity::Ours, String>)| {
+        case.question(ours.as_ref().map_or(&[], |ours| &ours.scrape_offsets))
+    };
+    let questions: Vec<_> = cases.iter().zip(&ours).map(question).collect();
     let answers: Vec<Answer> = oracle.ask("timelines", &questions);
     ours.into_iter()
         .zip(answers)
         .map(|(ours, answer)| {
             let ours = ours.map_err(|problem| format!("ours: {problem}"))?;
             let theirs = answer.account().map_err(|problem| format!("upstream: {problem}"))?;
-            Ok(differences(&ours.account, &theirs))
+            Ok((differences(&ours.account, &theirs), ending(&theirs)))
         })
         .collect()
+}
+
+/// The kind of end that a run comes to, which tells what the random cases reach.
+fn ending(account: &Account) -> String {
+    let Some((_, last)) = account.states.last() else { return "none".to_owned() };
+    let (kind, cause) = last.message.split_once(':').unwrap_or((&last.message, ""));
+    let cause = ["timed out", "assessed Failed", "assessed Error", "aborted update to revision"]
+        .into_iter()
+        .find(|known| cause.contains(known));
+    format!("{} {kind} {}", last.phase, cause.unwrap_or_default()).trim().to_owned()
+}
+
+fn run_all(oracle: &Oracle, seeds: &[u64]) -> BTreeMap<u64, Outcome> {
+    let batches: Vec<&[u64]> = seeds.chunks(BATCH).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..PROGRAMS {
+            scope.spawn(|| {
+                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let cases: Vec<Case> = batch.iter().copied().map(generate).collect();
+                    let outcomes = run(oracle, &cases);
+                    done.lock().unwrap().extend(batch.iter().copied().zip(outcomes));
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
 }
 
 #[test]
 fn random_rollouts_agree() {
     let oracle = Oracle::build();
     let (first, count) = (chosen("FIDELITY_SEED", FIXED.0), chosen("FIDELITY_CASES", FIXED.1));
-    let seeds: Vec<u64> = (first..first + count).collect();
+    let outcomes = run_all(&oracle, &(first..first + count).collect::<Vec<u64>>());
     let mut differing: BTreeMap<Aspect, Vec<u64>> = BTreeMap::new();
-    let (mut compared, mut whole, mut failed) = (0, 0, Vec::new());
-    let mut told = Vec::new();
-    for batch in seeds.chunks(BATCH) {
-        let cases: Vec<Case> = batch.iter().copied().map(generate).collect();
-        for (seed, outcome) in batch.iter().zip(run(&oracle, &cases)) {
-            match outcome {
-                Err(problem) => failed.push(format!("{seed}: {problem}")),
-                Ok(found) => {
-                    compared += 1;
-                    whole += u32::from(found.is_empty());
-                    for (aspect, text) in found {
-                        told.push(format!("seed {seed}, {aspect:?}:\n{text}"));
-                        differing.entry(aspect).or_default().push(*seed);
-                    }
+    let mut endings: BTreeMap<String, u32> = BTreeMap::new();
+    let mut agreeing = 0;
+    for (seed, outcome) in &outcomes {
+        match outcome {
+            Err(problem) => println!("seed {seed} gave no account: {problem}"),
+            Ok((found, ending)) => {
+                agreeing += usize::from(found.is_empty());
+                *endings.entry(ending.clone()).or_default() += 1;
+                for (aspect, text) in found {
+                    println!("seed {seed}, {aspect:?}:\n{text}");
+                    differing.entry(*aspect).or_default().push(*seed);
+                }
+                if !found.is_empty() && chosen("FIDELITY_SHRINK", 0) == 1 {
+                    keep(&oracle, *seed, *found.keys().next().unwrap());
                 }
             }
         }
     }
-    for text in &told {
-        println!("{text}");
-    }
-    println!("{whole} of {compared} cases agree in everything; {} gave no account", failed.len());
+    let compared = outcomes.values().filter(|outcome| outcome.is_ok()).count();
+    println!("how upstream ends: {endings:#?}");
+    println!(
+        "{agreeing} of {compared} cases agree in everything; {} gave no account",
+        outcomes.len() - compared
+    );
     for aspect in Aspect::ALL {
         let seeds = differing.get(&aspect).map_or(&[][..], Vec::as_slice);
         println!("{aspect:?}: {} of {compared} agree; seeds that differ: {seeds:?}", compared - seeds.len());
     }
-    for problem in &failed {
-        println!("no account: {problem}");
+    assert_eq!(compared, outcomes.len(), "every case has two accounts");
+    let share = |count: usize| count as f64 / compared as f64;
+    let outcome = compared - differing.get(&Aspect::Outcome).map_or(0, Vec::len);
+    assert!(share(outcome) >= FLOORS.0, "outcomes agree in {outcome} of {compared} cases");
+    assert!(share(agreeing) >= FLOORS.1, "{agreeing} of {compared} cases agree in everything");
+}
+
+/// Writes the smallest case that still differs in this aspect.
+fn keep(oracle: &Oracle, seed: u64, aspect: Aspect) {
+    let differs = |case: &Case| {
+        let outcome = run(oracle, std::slice::from_ref(case)).remove(0);
+        outcome.is_ok_and(|(found, _)| found.contains_key(&aspect))
+    };
+    let smallest = shrink(&generate(seed), differs);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fidelity");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("{seed}-{aspect:?}.json").to_lowercase());
+    fs::write(&file, serde_json::to_string_pretty(&smallest).unwrap()).unwrap();
+    println!("seed {seed}: the smallest case that differs is in {}", file.display());
+}
+
+/// A case that was kept, and the aspects in which the sides are known to differ.
+#[derive(serde::Deserialize)]
+struct Kept {
+    why: String,
+    differs_in: Vec<String>,
+    case: Case,
+}
+
+#[test]
+fn kept_cases_differ_where_they_are_known_to_and_nowhere_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    };
+    let kept: Vec<Kept> = files.iter().map(read).collect();
+    let cases: Vec<Case> = kept.iter().map(|kept| kept.case.clone()).collect();
+    let outcomes = run(&Oracle::build(), &cases);
+    for ((file, kept), outcome) in files.iter().zip(kept).zip(outcomes) {
+        let (found, _) = outcome.unwrap_or_else(|problem| panic!("{}: {problem}", file.display()));
+        let names: Vec<String> = found.keys().map(|aspect| format!("{aspect:?}").to_lowercase()).collect();
+        let told: String = found.into_values().collect();
+        assert_eq!(names, kept.differs_in, "{}: {}\n{told}", file.display(), kept.why);
     }
 }

@@ -6,6 +6,8 @@
 //! Providers other than Prometheus are not simulated: a run that has one ends the rehearsal by name.
 
 mod assess;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod help;
 mod measure;
 mod metric;

@@ -106,6 +106,44 @@ impl RunStatus {
     fn result(&self, name: &str) -> Option<&MetricResult> {
         self.results.iter().find(|result| result.name == name)
     }
+
+    /// Brings the phases of metrics and run up to date (`assessRunStatus`), forgets measurements beyond
+    /// their retention, and gives the metrics that came to their end.
+    pub(super) fn assess(&mut self, plan: &Plan, terminate: bool, now: Time) -> Vec<(String, AnalysisPhase)> {
+        let terminating = assess::is_terminating(terminate, &self.results);
+        let mut completed = Vec::new();
+        for planned in &plan.metrics {
+            let name = &planned.checked.name;
+            let Some(result) = self.results.iter_mut().find(|result| result.name == *name) else {
+                continue;
+            };
+            let phase = assess::metric_phase(&planned.checked, result, terminating);
+            if phase != result.phase {
+                result.message =
+                    result.measurements.last().map(|last| last.message.clone()).unwrap_or_default();
+                result.phase = phase;
+                if metric::is_completed(phase) {
+                    completed.push((name.clone(), phase));
+                }
+            }
+            let surplus = result.measurements.len().saturating_sub(planned.retention);
+            result.measurements.drain(..surplus);
+        }
+        let metrics: Vec<_> = plan
+            .metrics
+            .iter()
+            .map(|planned| (&planned.checked, planned.dry_run, self.result(&planned.checked.name)))
+            .collect();
+        let (phase, message) = assess::run_phase(&metrics, terminate, terminating);
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            self.message = message;
+            if metric::is_completed(phase) {
+                self.completed = Some(now.truncated_to_secs());
+            }
+        }
+        completed
+    }
 }
 
 /// One pass over one AnalysisRun.
@@ -212,38 +250,11 @@ fn note(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, planned: &Pl
     world.emit(Source::Analysis, Event::Measurement(measurement));
 }
 
-/// Brings the phases of metrics and run up to date (`assessRunStatus`).
+/// Brings the phases of metrics and run up to date and tells of the metrics that came to their end.
 fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Plan) {
-    let terminating = assess::is_terminating(run.terminate, &run.status.results);
-    for planned in &plan.metrics {
-        let name = &planned.checked.name;
-        let Some(result) = run.status.results.iter_mut().find(|result| result.name == *name) else {
-            continue;
-        };
-        let phase = assess::metric_phase(&planned.checked, result, terminating);
-        if phase != result.phase {
-            result.message = result.measurements.last().map(|last| last.message.clone()).unwrap_or_default();
-            result.phase = phase;
-            if metric::is_completed(phase) {
-                let message = format!("Metric '{name}' Completed. Result: {phase}");
-                world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase}"), message);
-            }
-        }
-        let surplus = result.measurements.len().saturating_sub(planned.retention);
-        result.measurements.drain(..surplus);
-    }
-    let metrics: Vec<_> = plan
-        .metrics
-        .iter()
-        .map(|planned| (&planned.checked, planned.dry_run, run.status.result(&planned.checked.name)))
-        .collect();
-    let (phase, message) = assess::run_phase(&metrics, run.terminate, terminating);
-    if run.status.phase != Some(phase) {
-        run.status.phase = Some(phase);
-        run.status.message = message;
-        if metric::is_completed(phase) {
-            run.status.completed = Some(world.now().truncated_to_secs());
-        }
+    for (name, phase) in run.status.assess(plan, run.terminate, world.now()) {
+        let message = format!("Metric '{name}' Completed. Result: {phase}");
+        world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase}"), message);
     }
 }
 
