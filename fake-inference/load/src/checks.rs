@@ -28,6 +28,8 @@ pub struct Check {
     pub passed: bool,
     /// What was looked at.
     pub findings: Vec<Finding>,
+    /// Wrong answers of a quality check, twenty at most. One by itself fails nothing: the share does.
+    pub wrong: Vec<String>,
     /// What the load of the check found.
     pub report: Option<Report>,
 }
@@ -76,7 +78,7 @@ impl Finding {
 impl Check {
     fn new(check: &'static str, url: &str, findings: Vec<Finding>, report: Option<Report>) -> Self {
         let passed = !findings.is_empty() && findings.iter().all(|finding| finding.passed);
-        Self { check, url: url.to_owned(), passed, findings, report }
+        Self { check, url: url.to_owned(), passed, findings, wrong: Vec::new(), report }
     }
 }
 
@@ -190,10 +192,8 @@ pub async fn quality(load: &Load, right: Ratio) -> Result<Check, Unreachable> {
         counts.wrong, counts.failed, counts.truncated, report.dropped
     );
     let passed = offered > 0 && good as f64 >= right.as_f64() * offered as f64;
-    let mut findings = vec![Finding::new(passed, told)];
-    // A wrong answer fails nothing by itself: only the share does.
-    findings.extend(wrong.into_iter().map(|told| Finding::new(passed, told)));
-    Ok(Check::new("quality", load.target.url(), findings, Some(report)))
+    let findings = vec![Finding::new(passed, told)];
+    Ok(Check { wrong, ..Check::new("quality", load.target.url(), findings, Some(report)) })
 }
 
 fn told_wrong(question: &Question, answer: &str) -> String {
@@ -203,7 +203,7 @@ fn told_wrong(question: &Question, answer: &str) -> String {
         Expected::Number(number) => number.to_string(),
     };
     let answer: String = answer.chars().take(200).collect();
-    format!("wrong: `{}` was answered `{answer}`, not {expected}", question.prompt)
+    format!("`{}` was answered `{answer}`, not {expected}", question.prompt)
 }
 
 /// The name of the first model that the server lists.
@@ -282,6 +282,9 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(f, "{}  {}", if finding.passed { "ok    " } else { "FAILED" }, finding.told)?;
+        }
+        for wrong in &self.wrong {
+            writeln!(f, "wrong   {wrong}")?;
         }
         if let Some(report) = &self.report {
             write!(f, "\n{report}")?;

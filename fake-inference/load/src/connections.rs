@@ -119,15 +119,24 @@ impl Connections {
     }
 
     async fn open(&self) -> Result<Connection, Failure> {
-        let unreachable = |error: std::io::Error| Failure::Connect(error.to_string());
         match &self.target.dial {
-            Dial::Tcp { host, port } => speak(dial(host, *port).await.map_err(unreachable)?).await,
+            Dial::Tcp { host, port } => speak(dial(host, *port).await.map_err(unconnected)?).await,
             Dial::Tls { host, port, name, connector } => {
-                let stream = dial(host, *port).await.map_err(unreachable)?;
-                speak(connector.connect(name.clone(), stream).await.map_err(unreachable)?).await
+                let stream = dial(host, *port).await.map_err(unconnected)?;
+                speak(connector.connect(name.clone(), stream).await.map_err(unconnected)?).await
             }
             Dial::Memory(connect) => speak(connect()).await,
         }
+    }
+}
+
+/// `ENFILE` and `EMFILE`, on Linux as on macOS.
+const TOO_MANY_OPEN_FILES: [i32; 2] = [23, 24];
+
+fn unconnected(error: std::io::Error) -> Failure {
+    match error.raw_os_error() {
+        Some(code) if TOO_MANY_OPEN_FILES.contains(&code) => Failure::NoSocket,
+        Some(_) | None => Failure::Connect(error.to_string()),
     }
 }
 

@@ -28,7 +28,7 @@ const END_WITHIN: StdDuration = StdDuration::from_millis(100);
 /// What became of a planned request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
-    /// It was not sent, because too many others were under way.
+    /// It was not sent: too many others were under way, or this machine had no more sockets.
     Dropped {
         /// When it should have been sent.
         planned: Duration,
@@ -141,6 +141,9 @@ pub enum Failure {
     /// There was no connection.
     #[error("no connection: {0}")]
     Connect(String),
+    /// This machine lets the program open no more sockets. A load counts such requests as dropped.
+    #[error("this machine lets the program open no more sockets: raise its limit of open files (ulimit -n)")]
+    NoSocket,
     /// The connection ended before the answer began.
     #[error("the connection ended before the answer: {0}")]
     Closed(String),
@@ -168,6 +171,7 @@ impl Failure {
     pub fn kind(&self) -> String {
         match self {
             Self::Connect(_) => "no connection".to_owned(),
+            Self::NoSocket => "no socket".to_owned(),
             Self::Closed(_) => "connection ended".to_owned(),
             Self::Timeout => "timeout".to_owned(),
             Self::Status { code, .. } => format!("status {code}"),

@@ -11,7 +11,7 @@ use units::Duration;
 use crate::clock::{Clock, std_duration};
 use crate::connections::{Connections, Reuse};
 use crate::evaluation::Evaluation;
-use crate::exchange::{Arrival, Client, Exchange};
+use crate::exchange::{Arrival, Client, Exchange, Failure, Outcome};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::spans::{Span, Spans};
@@ -102,7 +102,7 @@ async fn generate_since(
             () = &mut stop, if next.is_some() => next = None,
             () = sleep_until(clock.at(at)), if next.is_some() => {
                 while let Some(ended) = under_way.try_join_next() {
-                    seen(Arrival::Exchanged(exchanged(ended)));
+                    seen(arrival(ended));
                 }
                 if under_way.len() < load.max_in_flight {
                     let client = Arc::clone(&client);
@@ -112,15 +112,19 @@ async fn generate_since(
                 }
                 next = planned.next();
             }
-            Some(ended) = under_way.join_next() => seen(Arrival::Exchanged(exchanged(ended))),
+            Some(ended) = under_way.join_next() => seen(arrival(ended)),
             else => break,
         }
     }
 }
 
-/// Nobody aborts these tasks: where one has no result, it has panicked.
-fn exchanged(ended: Result<Exchange, JoinError>) -> Exchange {
-    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+/// What became of a request that left. Nobody aborts these tasks: where one has no result, it has panicked.
+fn arrival(ended: Result<Exchange, JoinError>) -> Arrival {
+    let exchange = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    match exchange.outcome {
+        Outcome::Failed(Failure::NoSocket) => Arrival::Dropped { planned: exchange.planned },
+        Outcome::Failed(_) | Outcome::Truncated(_) | Outcome::Complete { .. } => Arrival::Exchanged(exchange),
+    }
 }
 
 /// As [`generate`], and gives a [`Span`] to `seen` each time that `width` has passed, and one at the end:

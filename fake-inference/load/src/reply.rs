@@ -49,7 +49,8 @@ struct Choice {
 #[derive(Deserialize)]
 struct Content {
     content: Option<String>,
-    reasoning_content: Option<String>,
+    reasoning: Option<Value>,
+    reasoning_content: Option<Value>,
     tool_calls: Option<Vec<Value>>,
 }
 
@@ -75,15 +76,18 @@ impl Reply {
 
     /// Takes the next event of a stream, which came at `at`.
     pub(crate) fn event(&mut self, data: &str, at: Duration) -> Result<(), Failure> {
-        if data == "[DONE]" {
+        if data.trim_end() == "[DONE]" {
             self.done = true;
             return Ok(());
         }
         for choice in self.take(data.as_bytes())? {
             let Some(delta) = choice.delta else { continue };
             let text = delta.content.unwrap_or_default();
+            let thought =
+                |part: Option<Value>| part.is_some_and(|it| it.as_str().is_some_and(|it| !it.is_empty()));
             let carries = !text.is_empty()
-                || delta.reasoning_content.is_some_and(|text| !text.is_empty())
+                || thought(delta.reasoning)
+                || thought(delta.reasoning_content)
                 || delta.tool_calls.is_some_and(|calls| !calls.is_empty());
             self.text.push_str(&text);
             if carries {

@@ -15,7 +15,7 @@ pub struct Report {
     pub seconds: f64,
     /// Requests that were planned and came due.
     pub offered: u64,
-    /// Requests of these that were not sent, because too many were under way.
+    /// Requests of these that were not sent: too many were under way, or there were no more sockets.
     pub dropped: u64,
     /// What became of the others.
     #[serde(flatten)]
@@ -96,7 +96,8 @@ impl Report {
         let mut warnings = Vec::new();
         if self.dropped > 0 {
             warnings.push(format!(
-                "{} of {} requests were not sent, because too many were under way: the times leave them out",
+                "{} of {} requests were not sent, because too many were under way (--max-in-flight) or open \
+                 files were scarce (ulimit -n): the times leave them out",
                 self.dropped, self.offered
             ));
         }

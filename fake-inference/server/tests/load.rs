@@ -165,3 +165,19 @@ fn an_interrupted_load_tells_what_it_found_so_far() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("failed: connection ended"), "{said}");
 }
+
+#[test]
+fn requests_for_which_this_machine_has_no_socket_are_dropped_not_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let load = format!(
+        "ulimit -n 40; exec {} load --url http://{} --rate 200/s --duration 500ms --timeout 1s --model m --format json",
+        env!("CARGO_BIN_EXE_fake-inference"),
+        listener.local_addr().unwrap(),
+    );
+    // The listener answers nobody: all 100 requests are under way at once, as far as 40 files allow.
+    let output = Command::new("sh").args(["-c", &load]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (sent, dropped) = (report["sent"].as_u64().unwrap(), report["dropped"].as_u64().unwrap());
+    assert!((1..40).contains(&sent) && sent + dropped == 100, "{report}");
+    assert_eq!(report["failures"]["timeout"]["count"], sent);
+}

@@ -150,8 +150,8 @@ async fn quality_is_the_share_of_right_answers_of_all_that_were_asked() {
         check.findings[0].told,
         "17 of 20 answers are right, the bound is 90% (1 wrong, 1 failed, 1 truncated, 0 not asked)"
     );
-    let wrong = "wrong: `What is the sum of 17 and 25?` was answered `The answer is 43.`, not 42";
-    assert_eq!(check.findings[1].told, wrong);
+    let wrong = "`What is the sum of 17 and 25?` was answered `The answer is 43.`, not 42";
+    assert_eq!(check.wrong, [wrong]);
 }
 
 #[tokio::test(start_paused = true)]

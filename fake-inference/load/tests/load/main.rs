@@ -4,6 +4,7 @@
 
 mod books;
 mod checks;
+mod documentation;
 mod https;
 mod open_loop;
 mod scripted;
