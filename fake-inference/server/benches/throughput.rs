@@ -1,5 +1,5 @@
 //! Requests a second with no fault in force, beside the same web framework answering a constant body, in
-//! the same run; and the memory of many concurrent streams. `cargo bench -p fake-inference`.
+//! the same run; how exactly an idle server keeps its times; and the memory of many concurrent streams. `cargo bench -p fake-inference`.
 //!
 //! Server and clients share the machine: what is compared is the ratio, not the figures.
 
@@ -45,6 +45,7 @@ fn main() {
         measured / constant * 100.0
     );
     drop(base_runtime);
+    idle();
     streams();
 }
 
@@ -138,6 +139,30 @@ fn is_whole(bytes: &[u8]) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     length.is_some_and(|length| body.len() >= length.parse::<usize>().unwrap())
+}
+
+/// How far an idle server is from its profile, one request at a time.
+fn idle() {
+    let (_runtime, address) = serve("{ latency: { p50: 20ms, p99: 20ms }, load: 0s }", 32);
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (request, mut buffer) = (request(""), vec![0; 16 << 10]);
+    let mut added: Vec<f64> = (0..500)
+        .map(|_| {
+            let begun = Instant::now();
+            std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+            let mut read = 0;
+            while !is_whole(&buffer[..read]) {
+                read += std::io::Read::read(&mut stream, &mut buffer[read..]).unwrap();
+            }
+            begun.elapsed().as_secs_f64() * 1e3 - 20.0
+        })
+        .collect();
+    added.sort_by(f64::total_cmp);
+    println!(
+        "an idle server's 20 ms: {:+.2} ms at the median, {:+.2} ms at the 99th percentile",
+        added[250], added[495]
+    );
 }
 
 /// Resident memory of this process in KiB, as Linux tells it; `None` elsewhere.

@@ -93,27 +93,36 @@ pub fn answer(question: &Question<'_>, quality: Quality) -> String {
 }
 
 /// A text as tokens: words with the space before them, at most eight characters each.
-pub fn tokens(text: &str) -> Vec<&str> {
-    let mut tokens = Vec::new();
-    let (mut start, mut chars, mut in_word) = (0, 0, false);
-    for (index, c) in text.char_indices() {
-        let begins_next_word = c.is_whitespace() && in_word;
-        if begins_next_word || chars == TOKEN_CHARS {
-            tokens.push(&text[start..index]);
-            (start, chars) = (index, 0);
-        }
-        in_word = !c.is_whitespace();
-        chars += 1;
-    }
-    if start < text.len() {
-        tokens.push(&text[start..]);
-    }
-    tokens
+pub fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    token_ends(text).map(move |end| {
+        let token = &text[start..end];
+        start = end;
+        token
+    })
 }
 
 /// How many tokens a text has.
 pub fn count_tokens(text: &str) -> usize {
-    tokens(text).len()
+    token_ends(text).count()
+}
+
+/// Where each token of a text ends, in bytes.
+pub(crate) fn token_ends(text: &str) -> impl Iterator<Item = usize> {
+    let mut chars = text.char_indices().chain([(text.len(), ' ')]);
+    let (mut length, mut in_word) = (0, false);
+    std::iter::from_fn(move || {
+        for (index, c) in chars.by_ref() {
+            let ends =
+                length > 0 && (index == text.len() || length == TOKEN_CHARS || c.is_whitespace() && in_word);
+            length = if ends { 1 } else { length + 1 };
+            in_word = !c.is_whitespace();
+            if ends {
+                return Some(index);
+            }
+        }
+        None
+    })
 }
 
 enum Known {
@@ -254,7 +263,8 @@ mod tests {
         // Tokens make up the text, none is empty, and none is longer than eight characters.
         #[test]
         fn tokens_make_up_the_text(text in "[a-zé \\n]{0,80}") {
-            let tokens = tokens(&text);
+            let tokens: Vec<_> = tokens(&text).collect();
+            prop_assert_eq!(tokens.len(), count_tokens(&text));
             prop_assert_eq!(tokens.concat(), text.clone());
             prop_assert!(tokens.iter().all(|token| (1..=TOKEN_CHARS).contains(&token.chars().count())));
         }

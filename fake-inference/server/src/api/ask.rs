@@ -315,8 +315,19 @@ impl<'a> Fields<'a> {
         what: &str,
         read: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Failure> {
+        self.described(name, || what.to_owned(), read)
+    }
+
+    /// As [`Fields::typed`]; what it must be is only worked out where it is not.
+    fn described<T>(
+        self,
+        name: &str,
+        what: impl Fn() -> String,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| Failure::invalid(format!("`{name}` must be {what}."), Some(name)))
+        let wrong = || Failure::invalid(format!("`{name}` must be {}.", what()), Some(name));
+        read(value).map(Some).ok_or_else(wrong)
     }
 
     fn text(self, name: &str) -> Result<Option<&'a str>, Failure> {
@@ -340,13 +351,13 @@ impl<'a> Fields<'a> {
     }
 
     fn whole(self, name: &str, allowed: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, Failure> {
-        let what = format!("a whole number from {} to {}", allowed.start(), allowed.end());
-        self.typed(name, &what, |value| value.as_u64().filter(|number| allowed.contains(number)))
+        let what = || format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        self.described(name, what, |value| value.as_u64().filter(|number| allowed.contains(number)))
     }
 
     fn number(self, name: &str, allowed: std::ops::RangeInclusive<f64>) -> Result<Option<f64>, Failure> {
-        let what = format!("a number from {} to {}", allowed.start(), allowed.end());
-        self.typed(name, &what, |value| value.as_f64().filter(|number| allowed.contains(number)))
+        let what = || format!("a number from {} to {}", allowed.start(), allowed.end());
+        self.described(name, what, |value| value.as_f64().filter(|number| allowed.contains(number)))
     }
 
     fn refuse_logprobs(self) -> Result<(), Failure> {

@@ -143,7 +143,7 @@ impl Exchange {
         let begun = Instant::now();
         let (fails, wrong, truncated) = self.profile_faults(plan);
         let choices = if fails { Vec::new() } else { self.choices(wrong) };
-        let tokens: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).max().unwrap_or(0);
+        let tokens: u64 = choices.iter().map(|choice| u64::from(choice.tokens())).max().unwrap_or(0);
         let pace = self.pace(plan, base, law, seat.factor, tokens);
         if fails {
             until(begun + std_duration(pace.total)).await;
@@ -190,7 +190,7 @@ impl Exchange {
 
     fn stream(&mut self, choices: Vec<Choice>, pace: Pace, seat: Seat, begun: Instant) -> Response {
         let faults = self.treatment.stream;
-        let counts: Vec<_> = choices.iter().map(|choice| choice.tokens.len() as u32).collect();
+        let counts: Vec<_> = choices.iter().map(Choice::tokens).collect();
         let roles = self.endpoint == Endpoint::Chat;
         let steps = script(&counts, roles, self.asked.include_usage, pace, &faults);
         let voice = Voice {
@@ -222,11 +222,10 @@ impl Exchange {
     fn whole(&mut self, mut choices: Vec<Choice>) -> Response {
         let faults = self.treatment.stream;
         for choice in choices.iter_mut().filter(|_| faults.cut_short || faults.truncate.is_some()) {
-            let kept = faults.truncate.map_or(choice.tokens.len() / 2, |after| after as usize);
-            choice.tokens.truncate(kept);
+            choice.keep(faults.truncate.unwrap_or(choice.tokens() / 2) as usize);
             choice.finish = Finish::Length;
         }
-        let sent: u64 = choices.iter().map(|choice| choice.tokens.len() as u64).sum();
+        let sent: u64 = choices.iter().map(|choice| u64::from(choice.tokens())).sum();
         let lie = if faults.usage == Some(UsageFault::Wrong) { 7 } else { 0 };
         let prompt = u64::from(self.asked.prompt_tokens());
         let completion = if self.endpoint == Endpoint::Embeddings { 0 } else { sent };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, body};
 use crate::Server;
-use crate::answer::tokens;
+use crate::answer::count_tokens;
 use crate::metrics::Format;
 
 pub(super) async fn models(State(server): State<Arc<Server>>) -> Response {
@@ -40,7 +40,7 @@ pub(super) async fn tokenize(State(server): State<Arc<Server>>, request: Request
     let Some(prompt) = prompt.as_ref().and_then(|value| value.get("prompt")?.as_str()) else {
         return Failure::invalid("`prompt` must be text.", Some("prompt")).response(&server);
     };
-    let count = tokens(prompt).len();
+    let count = count_tokens(prompt);
     let ids: Vec<_> = (0..count).collect();
     json_page(&json!({ "count": count, "max_model_len": server.identity.max_sequence_length, "tokens": ids }))
 }

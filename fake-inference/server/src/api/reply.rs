@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Endpoint;
+use crate::answer::token_ends;
 use crate::metrics::Finish;
 
 /// What all parts of one answer have in common.
@@ -15,10 +16,11 @@ pub(crate) struct Header {
     pub(crate) fingerprint: String,
 }
 
-/// One choice, cut into tokens.
+/// One choice, and where its tokens end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Choice {
-    pub(crate) tokens: Vec<Box<str>>,
+    text: String,
+    ends: Vec<u32>,
     pub(crate) finish: Finish,
     /// The function that is called instead of a text.
     pub(crate) tool: Option<String>,
@@ -122,6 +124,32 @@ impl Usage {
 }
 
 impl Choice {
+    /// The first `most` tokens of a text, or all of it.
+    pub(crate) fn new(text: String, most: usize, tool: Option<String>) -> Self {
+        let ends: Vec<u32> = token_ends(&text).map(|end| end as u32).collect();
+        let finish = if ends.len() > most { Finish::Length } else { Finish::Stop };
+        let mut choice = Self { text, ends, finish, tool };
+        choice.keep(most);
+        choice
+    }
+
+    /// How many tokens it has.
+    pub(crate) fn tokens(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    /// Leaves out what comes after so many tokens.
+    pub(crate) fn keep(&mut self, tokens: usize) {
+        self.ends.truncate(tokens);
+        self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+
+    fn token(&self, number: u32) -> &str {
+        let end = |index: usize| self.ends.get(index).map_or(self.text.len(), |end| *end as usize);
+        let start = (number as usize).checked_sub(1).map_or(0, end);
+        &self.text[start..end(number as usize)]
+    }
+
     /// Why it ends, as clients read it.
     fn reason(&self) -> &'static str {
         match self.finish {
@@ -148,17 +176,13 @@ impl<'a> ToolCall<'a> {
 impl Header {
     /// A whole answer.
     pub(crate) fn whole(&self, choices: &[Choice], usage: Option<Usage>) -> String {
-        let texts: Vec<String> = choices.iter().map(|choice| choice.tokens.concat()).collect();
-        let bodies = choices
-            .iter()
-            .zip(&texts)
-            .zip(0..)
-            .map(|((choice, text), index)| self.choice(index, choice, text));
+        let bodies = choices.iter().zip(0..).map(|(choice, index)| self.choice(index, choice));
         let object = if self.endpoint == Endpoint::Chat { "chat.completion" } else { "text_completion" };
         self.body(object, bodies.collect(), usage.map(Some))
     }
 
-    fn choice<'a>(&self, index: u32, choice: &'a Choice, text: &'a str) -> ChoiceBody<'a> {
+    fn choice<'a>(&self, index: u32, choice: &'a Choice) -> ChoiceBody<'a> {
+        let text = choice.text.as_str();
         let mut body = bare(index, Some(choice.reason()));
         match (self.endpoint, choice.tool.as_deref()) {
             (Endpoint::Chat, None) => {
@@ -181,7 +205,7 @@ impl Header {
 
     /// A chunk with one token.
     pub(crate) fn token_chunk(&self, index: u32, choice: &Choice, token: u32, usage: RunningUsage) -> String {
-        let text = choice.tokens.get(token as usize).map_or("", |text| text);
+        let text = choice.token(token);
         let mut body = bare(index, None);
         match (self.endpoint, choice.tool.as_deref()) {
             (Endpoint::Chat, None) => body.delta = Some(Delta { content: Some(text), ..Delta::default() }),

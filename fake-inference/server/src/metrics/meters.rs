@@ -157,8 +157,11 @@ impl Meters {
             400..=499 => "4xx",
             _ => "5xx",
         };
+        let vllm = |profile: &MetricProfile| matches!(profile, MetricProfile::VllmV0 | MetricProfile::VllmV1);
         let mut counts = self.lock();
-        *counts.http.entry((handler, method, class)).or_default() += 1;
+        if self.profiles.iter().any(vllm) {
+            *counts.http.entry((handler, method, class)).or_default() += 1;
+        }
         counts.invalid += u64::from(matches!(status, 400 | 422));
     }
 

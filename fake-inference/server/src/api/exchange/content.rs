@@ -2,10 +2,9 @@
 
 use super::Exchange;
 use crate::Chance;
-use crate::answer::{Quality, Question, answer as words, tokens};
+use crate::answer::{Quality, Question, answer as words};
 use crate::api::Endpoint;
 use crate::api::reply::Choice;
-use crate::metrics::Finish;
 
 impl Exchange {
     /// The choices of an answer, in the order of the prompts; none for embeddings.
@@ -48,22 +47,20 @@ impl Exchange {
         }
         let room = self.server.identity.max_sequence_length.saturating_sub(prompt_tokens).max(1);
         let most = self.asked.max_tokens.unwrap_or(room).min(room) as usize;
-        let mut cut: Vec<Box<str>> = tokens(&text).into_iter().map(Box::from).collect();
-        let finish = if cut.len() > most { Finish::Length } else { Finish::Stop };
-        cut.truncate(most);
-        Choice { tokens: cut, finish, tool: self.asked.tool.clone() }
+        Choice::new(text, most, self.asked.tool.clone())
     }
 
     /// What the words of an answer follow from: at temperature 0, or with a seed, nothing but the request.
     fn variety(&self, prompt: &str, place: usize, number: u32) -> u64 {
         let asked = self.asked.temperature.unwrap_or(self.server.identity.temperature);
         let temperature = if self.treatment.temperature_ignored { 1.0 } else { asked };
-        let purpose = format!("words/{place}/{number}");
-        match self.asked.seed {
-            Some(seed) => Chance::new(seed as u64).bits(prompt, &purpose),
-            None if temperature == 0.0 => Chance::new(0).bits(prompt, &purpose),
-            None => self.server.chance.bits(&self.id, &purpose),
-        }
+        let bits = match self.asked.seed {
+            Some(seed) => Chance::new(seed as u64).bits(prompt, "words"),
+            None if temperature == 0.0 => Chance::new(0).bits(prompt, "words"),
+            None => self.server.chance.bits(&self.id, "words"),
+        };
+        // Odd, so that no two places of a request have the same number.
+        bits.wrapping_add(((place as u64) << 32 | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// The unit vector of a text: it follows from the version and the text alone.
