@@ -26,7 +26,7 @@ test:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --document-private-items
     cargo deny check bans licenses sources
 
 # record the digests of the scenarios' timelines anew, after a change that is meant to change them

@@ -3,7 +3,7 @@
 //! A Go program in this folder holds the real things: functions of Argo Rollouts, and its controllers
 //! with Kubernetes' ReplicaSet controller and the Prometheus engine in virtual time. `Oracle` builds it
 //! and asks it. A [`Case`] is a rollout with everything that happens to it, made from a seed by
-//! [`generate`]; both sides run it, and [`differences`] tells where their [`Account`]s part.
+//! [`generate()`]; both sides run it, and [`differences`] tells where their [`Account`]s part.
 
 mod account;
 mod case;
