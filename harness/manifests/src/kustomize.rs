@@ -1,6 +1,6 @@
 //! Kustomize without the program: a directory of a repository becomes objects.
 //!
-//! [`build`] does what `kustomize build` 5.8 does, on a [`Tree`] in place of a file system, and keeps
+//! [`build()`] does what `kustomize build` 5.8 does, on a [`Tree`] in place of a file system, and keeps
 //! for every value the place it comes from: the resource file, the patch, or the line of the
 //! kustomization that set it. What it does not do it refuses by name ([`Error::NotImplemented`]), so
 //! that the caller can run the program and hand its output to [`parse_program_output`].

@@ -2,7 +2,7 @@
 //!
 //! [`Scenario::read`] turns a file's text into one scenario, or several where it has a `matrix:`.
 //! Everything that is wrong is told with its file, line, column, the line itself and, for a
-//! misspelt key, the one that was probably meant. [`schema`] gives the JSON schema for editors.
+//! misspelt key, the one that was probably meant. [`schema()`] gives the JSON schema for editors.
 //!
 //! The way from text to scenario: `matrix` expands the tree of nodes into cases, `raw` is what serde
 //! decodes and the schema describes, `read` checks that and makes the types below of it. Every type

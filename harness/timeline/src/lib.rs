@@ -3,7 +3,7 @@
 //!
 //! A [`Timeline`] is a list of [`Entry`]s in order of time. It is recorded one JSON object a line and
 //! read back unchanged, so that a run of yesterday, or of another engine, can be judged again:
-//! [`judge`] is a pure function of a scenario and a timeline, and so is [`Summary`], what the run cost.
+//! [`judge()`] is a pure function of a scenario and a timeline, and so is [`Summary`], what the run cost.
 //! [`Report`] is what `report.json` holds; [`Seeds`] gathers the runs of many seeds.
 //!
 //! # How states are judged

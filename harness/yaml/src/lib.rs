@@ -1,6 +1,6 @@
 //! YAML whose every value knows its file, line and column.
 //!
-//! [`parse`] turns a file into [`Node`] trees, one a document; [`decode`] turns a node into a typed
+//! [`parse()`] turns a file into [`Node`] trees, one a document; [`decode()`] turns a node into a typed
 //! value through serde and, where that fails, tells the place, shows the line and suggests a key.
 //! Scenarios and manifests are both read this way, so every complaint in the product looks alike:
 //! a [`Problem`].
