@@ -31,7 +31,7 @@ const turnCost = time.Microsecond
 const standstill = 20 * time.Microsecond
 
 // mostTurns bounds a run: a controller that wakes itself for ever is an error.
-const mostTurns = 400_000
+const mostTurns = 60_000
 
 // turns hands out what is due, one thing at a time, once everything else has come to rest: so caches are
 // settled whenever a reconcile starts, and equal runs give equal bytes.
@@ -174,7 +174,17 @@ type queue struct {
 	again   map[any]bool
 	stopped chan struct{}
 	once    sync.Once
+	// burst counts the turns since burstAt, a whole millisecond.
+	burst   int
+	burstAt time.Time
 }
+
+// Within a second of a progress deadline upstream looks again every millisecond; more passes than
+// mostPasses within one are slowed down to one in spinning.
+const (
+	mostPasses = 100
+	spinning   = 50 * time.Millisecond
+)
 
 // negligible is the delay below which the rate limiter is ignored: such delays come from events that a
 // pass causes itself, and are below what is compared. Retries of what fails soon take longer.
@@ -208,6 +218,10 @@ func (q *queue) pop() (any, bool) {
 	}
 	delete(q.waiting, first)
 	q.working[first] = true
+	if at := time.Now().Truncate(time.Millisecond); !at.Equal(q.burstAt) {
+		q.burst, q.burstAt = 0, at
+	}
+	q.burst++
 	return first, true
 }
 
@@ -240,6 +254,9 @@ func (q *queue) AddRateLimited(item any) {
 	wait := q.limiter.When(item)
 	if wait < negligible {
 		wait = 0
+		if q.burst > mostPasses {
+			wait = spinning
+		}
 	}
 	q.AddAfter(item, wait)
 }
