@@ -1,10 +1,20 @@
-//! Prints a generated case and the question for the Go program: `show SEED [question|ours|case]`.
+//! Prints a case, by its seed or from a file of `cases`, the question for the Go program, or our account:
+//! `show SEED|FILE [question|ours|case]`.
 #![expect(clippy::print_stdout, reason = "this is a tool")]
 #![expect(clippy::unwrap_used, reason = "this is a tool")]
+
 fn main() {
     let mut args = std::env::args().skip(1);
-    let seed: u64 = args.next().unwrap().parse().unwrap();
-    let case = fidelity::generate(seed);
+    let named = args.next().unwrap();
+    let case: fidelity::Case = match named.parse() {
+        Ok(seed) => fidelity::generate(seed),
+        Err(_) => {
+            let text = std::fs::read_to_string(named).unwrap();
+            let kept: serde_json::Value = serde_json::from_str(&text).unwrap();
+            serde_json::from_value(kept["case"].clone()).unwrap()
+        }
+    };
+
     match args.next().as_deref() {
         Some("ours") => println!("{:#?}", case.simulate().unwrap().account),
         Some("question") => println!("{}", case.question(&case.simulate().unwrap().scrape_offsets)),
