@@ -1,5 +1,4 @@
-//! How fast the simulator is. The floors, on one core: 5 million bare events a second of the kernel, 1
-//! million events a second with the model on, 10 ms for the main scenario, 100 scenarios a second.
+//! How fast the simulator is. The floors, on one core, and what an event is: docs/performance.md.
 
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark reads files and may stop")]
@@ -58,7 +57,8 @@ fn verdict(scenario: &Scenario, repository: &Tree) -> Verdict {
     timeline::judge(scenario, &run(scenario, repository).timeline).verdict
 }
 
-/// A canary of 50 pods for an hour: scrapes, requests, the pods' lives, the controllers' passes.
+/// A canary of 50 pods for an hour: scrapes, requests, the pods' lives, the controllers' passes. The
+/// figure counts the kernel's tasks; one of them is a whole scrape, with all requests since the last one.
 fn large_canary(criterion: &mut Criterion) {
     let repository = fixture::repository("ai-deployments");
     let scenario = fixture::scenario("canary/good-model.yaml", |text| {
