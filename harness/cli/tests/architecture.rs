@@ -26,7 +26,7 @@ const PURE: [(&str, &[&str]); 10] = [
 ];
 
 /// The crates that do IO.
-const RIM: [&str; 4] = ["rehearse", "fidelity", "load", "fake-inference"];
+const RIM: [&str; 5] = ["rehearse", "cluster", "fidelity", "load", "fake-inference"];
 
 /// What no pure crate reaches, through however many others: IO, async, arguments, the system's entropy.
 const NEVER_PURE: [&str; 8] = ["clap", "getrandom", "hyper", "kube", "mio", "reqwest", "tempfile", "tokio"];

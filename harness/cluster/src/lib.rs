@@ -1,0 +1,4 @@
+//! The engines that run a scenario on a real cluster.
+mod failure;
+
+pub use failure::Failure;
