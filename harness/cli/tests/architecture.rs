@@ -9,18 +9,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 10] = [
+const PURE: [(&str, &[&str]); 11] = [
     ("units", &[]),
     ("yaml", &[]),
     ("behaviour", &["units"]),
     ("scenario", &["behaviour", "units", "yaml"]),
     ("timeline", &["scenario", "units", "yaml"]),
     ("manifests", &["units", "yaml"]),
+    ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
     ("promql", &[]),
     ("conditions", &[]),
     (
         "simulator",
-        &["behaviour", "conditions", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
+        &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
     ),
     ("reports", &["scenario", "timeline", "units"]),
 ];

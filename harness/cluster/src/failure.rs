@@ -27,7 +27,11 @@ pub struct Lack {
 impl Failure {
     /// Something is missing or failed.
     pub fn environment(what: impl Into<String>, said: impl fmt::Display, mend: impl Into<String>) -> Self {
-        Self::Environment(Lack { what: what.into(), said: said.to_string().trim().to_owned(), mend: mend.into() })
+        Self::Environment(Lack {
+            what: what.into(),
+            said: said.to_string().trim().to_owned(),
+            mend: mend.into(),
+        })
     }
 }
 

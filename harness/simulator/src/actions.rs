@@ -9,20 +9,17 @@ use timeline::{ActionPerformed, CommitReason, Event, Source, Watch};
 use units::Time;
 use yaml::{Node, Place, Problem};
 
-use crate::git::CommitId;
 use crate::{Task, World, argocd, rollouts, traffic};
 
 mod change;
 mod target;
 
-/// Which actions are still to come, and what the merges so far were.
+/// Which actions are still to come.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     plans: Vec<Plan>,
     /// Entries of the timeline that the plans were shown.
     shown: usize,
-    /// The merges so far that were not reverted, oldest first.
-    merges: Vec<MergeDone>,
 }
 
 #[derive(Debug)]
@@ -33,12 +30,6 @@ enum Plan {
     Timed,
     /// Done.
     Done,
-}
-
-#[derive(Debug)]
-struct MergeDone {
-    id: Option<String>,
-    commit: CommitId,
 }
 
 impl State {
@@ -57,7 +48,9 @@ const DEFAULT_NAMESPACE: &str = "default";
 /// Puts the repository onto the Git host, applies what an operator applies, and plans the actions.
 pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
     let author = "Operator <operator@example.com>";
-    change::push(world, repository.clone(), "Initial commit", author, CommitReason::Initial, None);
+    let now = world.now();
+    world.git.push(repository.clone(), "Initial commit", author, now, CommitReason::Initial, None);
+    change::announce(world);
     for (index, event) in world.scenario.events.iter().enumerate() {
         if let Trigger::At(at) = event.trigger {
             world.kernel.wake_at(Time::ZERO + at, Task::Action(index));
@@ -148,9 +141,18 @@ fn text_of(action: &Action) -> String {
 
 fn carry_out(world: &mut World<'_>, event: &PlannedAction) -> Result<(), Problem> {
     let refused = |why: String| Problem::at(&event.place, why);
+    let now = world.now();
     match &event.action {
-        Action::Merge(change) => change::merge(world, event.id.clone(), change, &event.place),
-        Action::Revert(target) => change::revert(world, target, &event.place),
+        Action::Merge(change) => {
+            world.git.merge(event.id.clone(), change, now, &event.place)?;
+            change::announce(world);
+            Ok(())
+        }
+        Action::Revert(target) => {
+            world.git.revert(target, now, &event.place)?;
+            change::announce(world);
+            Ok(())
+        }
         Action::Apply(files) => apply_files(world, files, &event.place),
         Action::Patch { resource, with } => {
             let id = target::find(world, resource, &event.place)?;
@@ -181,7 +183,7 @@ fn carry_out(world: &mut World<'_>, event: &PlannedAction) -> Result<(), Problem
 fn apply_files(world: &mut World<'_>, files: &[String], place: &Place) -> Result<(), Problem> {
     for path in files {
         let tree = world.git.head().map(|commit| commit.tree.clone()).unwrap_or_default();
-        let content = tree.get(path).ok_or_else(|| change::missing_file(&tree, path, place))?;
+        let content = tree.get(path).ok_or_else(|| git::missing_file(&tree, path, place))?;
         for document in yaml::parse(path, content)? {
             ensure_accepted(world, &document)?;
             let now = world.now();

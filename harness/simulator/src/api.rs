@@ -215,7 +215,7 @@ impl Api {
             );
         };
         let mut merged = (*live).clone();
-        merge_patch(&mut merged, patch);
+        yaml::merge_patch(&mut merged, patch);
         self.write_manifest(id, merged)
     }
 
@@ -343,29 +343,6 @@ fn specs_differ(before: &Node, after: &Node) -> bool {
 fn spec_of(manifest: &Node) -> BTreeMap<&str, &Node> {
     let entries = manifest.as_map().into_iter().flatten().map(|(key, value)| (key.as_str(), value));
     entries.filter(|(key, _)| !matches!(*key, "metadata" | "status")).collect()
-}
-
-/// Applies a JSON merge patch (RFC 7386): mappings merge, null removes, anything else replaces.
-pub fn merge_patch(target: &mut Node, patch: &Node) {
-    let Some(changes) = patch.as_map() else {
-        *target = patch.clone();
-        return;
-    };
-    if target.as_map().is_none() {
-        *target = Node::new(yaml::Value::Map(yaml::Map::new()), patch.place.clone());
-    }
-    let Some(map) = target.as_map_mut() else { return };
-    for (key, change) in changes {
-        if change.is_null() {
-            map.shift_remove(key);
-        } else if let Some(existing) = map.get_mut(key) {
-            merge_patch(existing, change);
-        } else {
-            let mut added = Node::new(yaml::Value::Null, change.place.clone());
-            merge_patch(&mut added, change);
-            map.insert(key.clone(), added);
-        }
-    }
 }
 
 /// What `live` becomes when `target` is applied over what was applied last: fields that were applied

@@ -14,7 +14,6 @@ pub mod api;
 pub mod argocd;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-pub mod git;
 pub mod kernel;
 pub mod kubernetes;
 pub mod prometheus;

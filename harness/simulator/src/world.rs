@@ -7,10 +7,10 @@ use units::Time;
 use yaml::Problem;
 
 use crate::api::{Api, ObjectId};
-use crate::git::GitHost;
 use crate::kernel::Kernel;
 use crate::run::Options;
 use crate::{actions, argocd, kubernetes, observe, prometheus, traffic};
+use git::GitHost;
 
 /// What the kernel hands out. The order of the variants is the order within one instant: what a
 /// person does, then pods and their controllers, then Prometheus, then analysis runs to a standstill,

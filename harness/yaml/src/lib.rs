@@ -11,9 +11,11 @@
 mod decode;
 mod node;
 mod parse;
+mod patch;
 mod problem;
 
 pub use decode::{Located, decode, decode_noting_unknown};
 pub use node::{Map, Node, Value};
 pub use parse::{MAX_BYTES, parse, parse_one};
+pub use patch::merge_patch;
 pub use problem::{Place, Problem, Source, did_you_mean};

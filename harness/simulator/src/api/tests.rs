@@ -21,31 +21,6 @@ const CONFIG: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: config}
 const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: a}}}";
 
 #[test]
-fn merge_patches_do_what_the_appendix_of_rfc_7386_says() {
-    for (target, patch, result) in [
-        ("{a: b}", "{a: c}", "{a: c}"),
-        ("{a: b}", "{b: c}", "{a: b, b: c}"),
-        ("{a: b}", "{a: null}", "{}"),
-        ("{a: b, b: c}", "{a: null}", "{b: c}"),
-        ("{a: [b]}", "{a: c}", "{a: c}"),
-        ("{a: c}", "{a: [b]}", "{a: [b]}"),
-        ("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}"),
-        ("{a: [{b: c}]}", "{a: [1]}", "{a: [1]}"),
-        ("[a, b]", "[c, d]", "[c, d]"),
-        ("{a: b}", "[c]", "[c]"),
-        ("{a: foo}", "null", "null"),
-        ("{a: foo}", "bar", "bar"),
-        ("{e: null}", "{a: 1}", "{e: null, a: 1}"),
-        ("[1, 2]", "{a: b, c: null}", "{a: b}"),
-        ("{}", "{a: {bb: {ccc: null}}}", "{a: {bb: {}}}"),
-    ] {
-        let mut patched = node(target);
-        merge_patch(&mut patched, &node(patch));
-        assert_eq!(patched, node(result), "{target} patched with {patch}");
-    }
-}
-
-#[test]
 fn an_apply_takes_away_only_what_was_applied_before() {
     for (last, target, live, merged) in [
         ("{a: 1, b: 1}", "{a: 2}", "{a: 1, b: 1, c: 1}", "{a: 2, c: 1}"),

@@ -6,7 +6,7 @@ use manifests::tree::normalise;
 
 use super::app::App;
 use crate::World;
-use crate::git::CommitId;
+use git::CommitId;
 
 const ANNOTATION: &str = "argocd.argoproj.io/manifest-generate-paths";
 

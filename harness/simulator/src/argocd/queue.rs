@@ -10,8 +10,8 @@ use units::{Duration, Time};
 use super::app::App;
 use super::settings;
 use crate::api::ObjectId;
-use crate::git::CommitId;
 use crate::{Task, World};
+use git::CommitId;
 
 /// How thorough a comparison is (argo-cd controller/appcontroller.go: CompareWith).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::target::Target;
 use super::{discovery, paths, project};
 use crate::World;
-use crate::git::CommitId;
+use git::CommitId;
 
 /// How many failures in a row stop further attempts for a while
 /// (argo-cd cmd/argocd-repo-server: pause-generation-after-failed-attempts).

@@ -66,7 +66,8 @@ impl Bench {
 
     fn push(&mut self, files: &[(&str, &str)]) {
         let now = self.world.now();
-        self.world.git.push(tree_of(files.iter().copied()), "change", "A <a@example.com>", now, None);
+        let (tree, author) = (tree_of(files.iter().copied()), "A <a@example.com>");
+        self.world.git.push(tree, "change", author, now, timeline::CommitReason::Merge, None);
     }
 
     fn apply(&mut self, text: &str) {

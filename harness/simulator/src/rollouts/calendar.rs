@@ -2,7 +2,7 @@
 
 use units::Time;
 
-use crate::git::EPOCH;
+use git::EPOCH;
 
 const DAY: i64 = 86_400;
 

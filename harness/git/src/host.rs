@@ -1,19 +1,24 @@
-//! The Git host: a branch of commits with real object ids, so that `sim` and a real Git server show
-//! the same ones for the same history.
+//! The branch and its history.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use manifests::tree::Tree;
-use sha1::{Digest, Sha1};
+use timeline::CommitReason;
 use units::Time;
+
+use crate::object::commit_id;
 
 /// A commit's id: 40 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitId(Arc<str>);
 
 impl CommitId {
+    pub(crate) fn new(hexadecimal: &str) -> Self {
+        Self(hexadecimal.into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,20 +52,50 @@ pub struct Commit {
     pub at: Time,
     /// The paths that differ from its parent.
     pub files: Vec<String>,
+    /// Why it was made.
+    pub reason: CommitReason,
     /// The repository's content.
     pub tree: Tree,
     /// The commit that it undoes.
     pub reverts: Option<CommitId>,
 }
 
+impl Commit {
+    /// The whole message, as `git revert` writes it for a commit that undoes another.
+    pub fn message(&self) -> String {
+        message(&self.title, self.reverts.as_ref())
+    }
+
+    /// What the timeline says of it.
+    pub fn told(&self, repository: &str) -> timeline::Commit {
+        timeline::Commit {
+            repository: repository.to_owned(),
+            commit: self.id.to_string(),
+            reason: self.reason,
+            title: self.title.clone(),
+            author: self.author.clone(),
+            files: self.files.clone(),
+            reverts: self.reverts.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 /// One repository with one branch.
 #[derive(Debug, Default)]
 pub struct GitHost {
     commits: Vec<Commit>,
+    /// The merges that were not reverted, oldest first.
+    pub(crate) merges: Vec<Merged>,
 }
 
-/// Seconds since 1970 that virtual time zero stands for in commits: 2026-01-01T00:00:00Z.
-pub(crate) const EPOCH: u64 = 1_767_225_600;
+/// A pull request that was merged.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// What the scenario calls it.
+    pub(crate) id: Option<String>,
+    /// The commit that it became.
+    pub(crate) commit: CommitId,
+}
 
 impl GitHost {
     /// The newest commit; `None` in an empty repository.
@@ -85,6 +120,7 @@ impl GitHost {
         title: &str,
         author: &str,
         at: Time,
+        reason: CommitReason,
         reverts: Option<CommitId>,
     ) -> &Commit {
         let parent = self.head();
@@ -98,6 +134,7 @@ impl GitHost {
             author: author.to_owned(),
             at,
             files,
+            reason,
             tree,
             reverts,
         });
@@ -171,78 +208,24 @@ fn changed_files(before: Option<&Tree>, after: &Tree) -> Vec<String> {
     changed.into_iter().map(str::to_owned).collect()
 }
 
-/// A folder while its Git tree object is being built.
-#[derive(Default)]
-struct Folder<'a> {
-    files: BTreeMap<&'a str, &'a [u8]>,
-    folders: BTreeMap<&'a str, Folder<'a>>,
-}
-
-fn commit_id(tree: &Tree, parent: Option<&CommitId>, message: &str, author: &str, at: Time) -> CommitId {
-    let mut root = Folder::default();
-    for (path, content) in tree.files() {
-        let mut folder = &mut root;
-        let mut parts = path.split('/').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_some() {
-                folder = folder.folders.entry(part).or_default();
-            } else {
-                folder.files.insert(part, content);
-            }
-        }
-    }
-    let tree_id = hex(&tree_object(&root));
-    // Git writes every person with an address, be it empty.
-    let author = if author.contains('<') { author.to_owned() } else { format!("{author} <>") };
-    let seconds = EPOCH + at.as_nanos() / 1_000_000_000;
-    let parent = parent.map_or(String::new(), |id| format!("parent {id}\n"));
-    let body = format!(
-        "tree {tree_id}\n{parent}author {author} {seconds} +0000\ncommitter {author} {seconds} +0000\n\n{message}"
-    );
-    CommitId(hex(&object_id("commit", body.as_bytes())).into())
-}
-
-fn tree_object(folder: &Folder<'_>) -> [u8; 20] {
-    let files = folder
-        .files
-        .iter()
-        .map(|(name, content)| (name.to_string(), format!("100644 {name}\0"), object_id("blob", content)));
-    // Git sorts a folder as if its name ended in a slash.
-    let folders = folder
-        .folders
-        .iter()
-        .map(|(name, folder)| (format!("{name}/"), format!("40000 {name}\0"), tree_object(folder)));
-    let mut entries: Vec<(String, String, [u8; 20])> = files.chain(folders).collect();
-    entries.sort();
-    let mut body = Vec::new();
-    for (_, header, id) in entries {
-        body.extend_from_slice(header.as_bytes());
-        body.extend_from_slice(&id);
-    }
-    object_id("tree", &body)
-}
-
-fn object_id(kind: &str, body: &[u8]) -> [u8; 20] {
-    let mut hash = Sha1::new();
-    hash.update(format!("{kind} {}\0", body.len()));
-    hash.update(body);
-    hash.finalize().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree_of;
+
+    fn tree_of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Tree {
+        let mut tree = Tree::default();
+        for (path, text) in files {
+            tree.insert(path, text.as_bytes().to_vec()).unwrap();
+        }
+        tree
+    }
 
     fn host(trees: &[&[(&str, &str)]]) -> GitHost {
         let mut host = GitHost::default();
         for (second, files) in trees.iter().enumerate() {
             let at = Time::from_secs(second as u64);
-            host.push(tree_of(files.iter().copied()), "change", "A <a@example.com>", at, None);
+            let (tree, author) = (tree_of(files.iter().copied()), "A <a@example.com>");
+            host.push(tree, "change", author, at, CommitReason::Merge, None);
         }
         host
     }

@@ -12,12 +12,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use simulator::git::GitHost;
-use simulator::tree_of;
+use git::{EPOCH, GitHost, fast_import};
+use manifests::tree::Tree;
+use timeline::CommitReason;
 use units::Time;
-
-/// What virtual time zero stands for in commits: 2026-01-01T00:00:00Z.
-const EPOCH: u64 = 1_767_225_600;
 
 /// A repository of the real program.
 struct RealGit {
@@ -79,6 +77,14 @@ impl RealGit {
     }
 }
 
+fn tree_of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Tree {
+    let mut tree = Tree::default();
+    for (path, text) in files {
+        tree.insert(path, text.as_bytes().to_vec()).unwrap();
+    }
+    tree
+}
+
 const AUTHOR: &str = "Ada <ada@example.com>";
 
 /// Both hosts with the same history; every commit has the same id.
@@ -87,7 +93,8 @@ fn both(history: &[(&str, &[(&str, &str)])]) -> (GitHost, RealGit) {
     for (second, (title, files)) in history.iter().enumerate() {
         let second = 60 * second as u64;
         let tree = tree_of(files.iter().copied());
-        let ours = host.push(tree, title, AUTHOR, Time::from_secs(second), None).id.to_string();
+        let ours =
+            host.push(tree, title, AUTHOR, Time::from_secs(second), CommitReason::Merge, None).id.to_string();
         assert_eq!(ours, real.commit(files, title, second), "{title}");
     }
     (host, real)
@@ -116,7 +123,8 @@ fn a_revert_is_the_commit_that_git_revert_makes() {
     let undone = host.log()[1].id.clone();
     let tree = host.reverted(&undone).unwrap();
     let title = "Revert \"Two: \"better\"\"";
-    let ours = host.push(tree, title, AUTHOR, Time::from_secs(600), Some(undone.clone())).id.to_string();
+    let (at, reason) = (Time::from_secs(600), CommitReason::Revert);
+    let ours = host.push(tree, title, AUTHOR, at, reason, Some(undone.clone())).id.to_string();
     real.git(&["revert", "--no-edit", undone.as_str()], 600);
     assert_eq!(ours, real.head());
 }
@@ -136,7 +144,8 @@ fn what_git_cannot_revert_is_refused_here_too() {
 #[test]
 fn an_author_without_an_address_has_an_empty_one() {
     let (mut host, real) = (GitHost::default(), RealGit::new());
-    let ours = host.push(tree_of([("a", "1")]), "One", "dev", Time::ZERO, None).id.to_string();
+    let ours = host.push(tree_of([("a", "1")]), "One", "dev", Time::ZERO, CommitReason::Initial, None);
+    let ours = ours.id.to_string();
     File::create(real.folder.path().join("a")).unwrap().write_all(b"1").unwrap();
     real.git(&["add", "a"], 0);
     let tree = real.git(&["write-tree"], 0);
@@ -145,4 +154,25 @@ fn an_author_without_an_address_has_an_empty_one() {
         real.git(&["cat-file", "commit", &commit], 0).replace("Ada <ada@example.com>", "dev <>") + "\n";
     File::create(real.folder.path().join("commit")).unwrap().write_all(text.as_bytes()).unwrap();
     assert_eq!(ours, real.git(&["hash-object", "-t", "commit", "-w", "commit"], 0));
+}
+
+#[test]
+fn fast_import_makes_the_same_commits_in_an_empty_repository() {
+    let (mut host, _) = both(&[
+        ("One", &[("a", "1\n"), ("b c/\"d\"", "no end of line"), ("e/f/g", "")]),
+        ("Two", &[("a", "2\n"), ("e/f/g", "\\ \0")]),
+    ]);
+    let (undone, tree) = (host.log()[1].id.clone(), host.log()[0].tree.clone());
+    host.push(tree, "Back", "dev", Time::from_secs(90), CommitReason::Revert, Some(undone));
+    let real = RealGit::new();
+    for commit in host.log() {
+        File::create(real.folder.path().join("stream"))
+            .unwrap()
+            .write_all(&fast_import(commit, "main"))
+            .unwrap();
+        let script = "git fast-import --quiet --done < stream";
+        let done = Command::new("sh").args(["-c", script]).current_dir(real.folder.path()).status().unwrap();
+        assert!(done.success());
+        assert_eq!(real.git(&["rev-parse", "main"], 0), commit.id.as_str());
+    }
 }
