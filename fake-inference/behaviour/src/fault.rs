@@ -101,6 +101,11 @@ impl From<Fault> for WrittenFault {
 }
 
 impl Fault {
+    /// The same fault with its times divided by `speed`.
+    pub(crate) fn at_speed(self, speed: f64) -> Self {
+        Self { schedule: self.schedule.at_speed(speed), ..self }
+    }
+
     /// Whether this pod is among those that the fault hits; see [`Schedule::hits`].
     pub fn hits(&self, pod: u64) -> bool {
         self.schedule.hits(pod)

@@ -100,6 +100,14 @@ impl Profile {
         }
     }
 
+    /// The same model in a run whose every time is divided by `speed`: it loads faster, and its faults
+    /// come sooner and last shorter. Latency is none of the pipeline's times and stays.
+    #[must_use]
+    pub fn at_speed(&self, speed: f64) -> Self {
+        let faults = self.faults.iter().map(|fault| fault.at_speed(speed)).collect();
+        Self { load: self.load / speed, faults, ..self.clone() }
+    }
+
     /// The pod's age at which its readiness probe begins to say yes; `None` for never.
     pub fn ready_after(&self) -> Option<Duration> {
         match self.ready {

@@ -121,6 +121,13 @@ impl From<Schedule> for Timing {
 }
 
 impl Schedule {
+    /// The same schedule on clocks that run `speed` times as fast: every time in it divided.
+    pub(crate) fn at_speed(self, speed: f64) -> Self {
+        let until = if self.until < Duration::MAX { self.until / speed } else { Duration::MAX };
+        let window = self.window.map(|it| Window { every: it.every / speed, open: it.open / speed });
+        Self { from: self.from / speed, until, window, ramp: self.ramp / speed, ..self }
+    }
+
     /// Whether this pod is among those that it hits. Of the first `n` pods, `n · share` rounded
     /// up are: spread evenly, beginning with the first.
     pub fn hits(&self, pod: u64) -> bool {

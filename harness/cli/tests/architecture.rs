@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 11] = [
+const PURE: [(&str, &[&str]); 12] = [
     ("units", &[]),
     ("yaml", &[]),
     ("behaviour", &["units"]),
@@ -17,6 +17,7 @@ const PURE: [(&str, &[&str]); 11] = [
     ("timeline", &["scenario", "units", "yaml"]),
     ("manifests", &["units", "yaml"]),
     ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
+    ("transform", &["manifests", "scenario", "units", "yaml"]),
     ("promql", &[]),
     ("conditions", &[]),
     (

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::ops::{Add, AddAssign, Mul, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use std::str::FromStr;
 
 use crate::{ParseError, quantity_in_text};
@@ -94,6 +94,14 @@ impl Mul<u64> for Duration {
     type Output = Self;
     fn mul(self, factor: u64) -> Self {
         Self(self.0.saturating_mul(factor))
+    }
+}
+
+/// The span divided by a number above zero, to the nearest nanosecond.
+impl Div<f64> for Duration {
+    type Output = Self;
+    fn div(self, divisor: f64) -> Self {
+        Self((self.0 as f64 / divisor).round() as u64)
     }
 }
 

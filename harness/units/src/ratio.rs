@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Mul;
 use std::str::FromStr;
 
 use crate::{Duration, ParseError, quantity_in_text};
@@ -87,6 +88,14 @@ impl Rate {
     /// The expected number of events in `span`.
     pub fn over(self, span: Duration) -> f64 {
         self.0 * span.as_secs_f64()
+    }
+}
+
+/// The rate times a finite number that is not negative.
+impl Mul<f64> for Rate {
+    type Output = Self;
+    fn mul(self, factor: f64) -> Self {
+        Self(self.0 * factor)
     }
 }
 
