@@ -41,6 +41,10 @@ bench:
 oracle:
     cargo test -p promql -p conditions -p manifests -p rehearse --features oracle
 
+# build the container image of fake-inference; needs docker, and Linux with glibc's static libraries
+image:
+    fake-inference/server/image/build
+
 # everything that must hold before a merge
 ci:
     .ci/run

@@ -4,10 +4,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use units::{Duration, Rate, Ratio};
 
 use crate::checks::{self, Check, LatencyBounds, Unreachable};
@@ -15,8 +17,10 @@ use crate::clock::Clock;
 use crate::connections::Reuse;
 use crate::evaluation::Evaluation;
 use crate::exchange::Failure;
-use crate::generator::{Load, generate};
+use crate::generator::{Load, generate, generate_in_spans};
 use crate::plan::{Plan, Spacing};
+use crate::report::Report;
+use crate::spans::Span;
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::tls::Roots;
@@ -39,11 +43,11 @@ pub struct LoadCommand {
     #[arg(long)]
     rate: Rate,
     /// The rate at the end, where it rises or falls.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", requires = "duration")]
     ramp_to: Option<Rate>,
-    /// How long requests are sent, such as 30s.
+    /// How long requests are sent, such as 30s; until SIGINT or SIGTERM if left out.
     #[arg(long)]
-    duration: Duration,
+    duration: Option<Duration>,
     /// How arrivals lie around their rate.
     #[arg(long, value_enum, default_value_t)]
     arrivals: Spacing,
@@ -56,6 +60,10 @@ pub struct LoadCommand {
     /// Questions in JSON lines; arithmetic and capitals if left out.
     #[arg(long, value_name = "FILE")]
     evaluation: Option<PathBuf>,
+    /// Prints what clients saw while the load goes on: a JSON object a line for each span of this length,
+    /// 1s if none is given. The report goes to standard error.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "1s")]
+    spans: Option<Duration>,
 }
 
 /// Checks of a server, as a pull request's tests run them.
@@ -198,26 +206,67 @@ fn bad(why: impl ToString) -> Problem {
 impl LoadCommand {
     /// Runs the load; the exit code.
     pub async fn run(&self, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
-        ended(self.measure(out).await.map(|()| true), errors)
+        let result = self.measure(out, errors).await;
+        ended(result.map(|()| true), errors)
     }
 
-    async fn measure(&self, out: &mut dyn Write) -> Result<(), Problem> {
-        let to = self.ramp_to.unwrap_or(self.rate);
-        let plan = Plan::new(self.rate, to, self.duration, self.arrivals, self.seed).map_err(bad)?;
-        let load =
-            self.server.load(evaluation(self.evaluation.as_ref())?, plan, Some(&self.requests)).await?;
-        let clock = Clock::start();
-        let mut tally = Tally::new(plan, self.slow);
-        tokio::select! {
-            () = generate(&load, interrupted(1), |arrival| tally.add(&arrival)) => {}
-            () = interrupted(2) => {}
-        }
-        let report = tally.report(clock.now());
-        print(out, self.server.format, &report)?;
+    async fn measure(&self, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), Problem> {
+        let load = self
+            .server
+            .load(evaluation(self.evaluation.as_ref())?, self.plan()?, Some(&self.requests))
+            .await?;
+        let report = match self.spans {
+            None => self.whole(&load).await,
+            Some(width) => self.in_spans(&load, width, out).await?,
+        };
+        print(if self.spans.is_some() { errors } else { out }, self.server.format, &report)?;
         match report.unreachable() {
             Some(why) => Err(Unreachable { url: self.server.url.clone(), why: why.to_owned() }.into()),
             None => Ok(()),
         }
+    }
+
+    fn plan(&self) -> Result<Plan, Problem> {
+        let to = self.ramp_to.unwrap_or(self.rate);
+        let plan = match self.duration {
+            Some(during) => Plan::new(self.rate, to, during, self.arrivals, self.seed),
+            None => Plan::unending(self.rate, self.arrivals, self.seed),
+        };
+        plan.map_err(bad)
+    }
+
+    async fn whole(&self, load: &Load) -> Report {
+        let clock = Clock::start();
+        let mut tally = Tally::new(load.plan, self.slow);
+        tokio::select! {
+            () = generate(load, interrupted(1), |arrival| tally.add(&arrival)) => {}
+            () = interrupted(2) => {}
+        }
+        tally.report(clock.now())
+    }
+
+    /// Prints each span as it ends. An output that takes no more ends the load.
+    async fn in_spans(&self, load: &Load, width: Duration, out: &mut dyn Write) -> Result<Report, Problem> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started = since_1970.as_secs_f64();
+        let (mut written, broken) = (Ok(()), Notify::new());
+        let stop = async {
+            tokio::select! {
+                () = interrupted(1) => {}
+                () = broken.notified() => {}
+            }
+        };
+        let report = generate_in_spans(load, width, self.slow, stop, |span| {
+            if written.is_ok() {
+                written = print_line(out, &SpanLine { started, span });
+            }
+            if written.is_err() {
+                broken.notify_one();
+            }
+        });
+        let report = report.await;
+        written?;
+        Ok(report)
     }
 }
 
@@ -341,13 +390,30 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, Problem> {
     std::fs::read(file).map_err(|error| bad(format!("{} cannot be read: {error}", file.display())))
 }
 
-/// Ends when the user has interrupted so many times; never where interrupts cannot be seen.
+/// Ends when SIGINT or SIGTERM have come so many times; never where they cannot be seen.
 async fn interrupted(times: u32) {
+    let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = caught else { return std::future::pending().await };
     for _ in 0..times {
-        if ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
+}
+
+/// A span, and when the load started, in seconds since 1970.
+#[derive(Serialize)]
+struct SpanLine {
+    started: f64,
+    #[serde(flatten)]
+    span: Span,
+}
+
+fn print_line(out: &mut dyn Write, found: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, found)?;
+    writeln!(out)?;
+    out.flush()
 }
 
 fn print<T: Serialize + std::fmt::Display>(out: &mut dyn Write, format: Format, found: &T) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
-use units::Duration;
+use units::{Duration, Time};
 
 use crate::clock::{Clock, std_duration};
 use crate::connections::{Connections, Reuse};
@@ -151,10 +151,10 @@ pub async fn generate_in_spans(
         tokio::select! {
             biased;
             () = &mut run => break,
-            _ = ticks.tick() => seen(open().1.cut(clock.now())),
+            _ = ticks.tick() => seen(open().1.cut(Time::ZERO + clock.now())),
         }
     }
     let (tally, spans) = &mut *open();
-    seen(spans.cut(clock.now()));
+    seen(spans.cut(Time::ZERO + clock.now()));
     tally.report(clock.now())
 }

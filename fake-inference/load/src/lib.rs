@@ -5,7 +5,7 @@
 //! plan says so, whether earlier ones were answered or not, and latency counts from the *planned* moment: a
 //! server that stalls is seen by every request that fell into the stall (no coordinated omission).
 //! [`generate`] gives each [`Arrival`] to its caller as it ends; [`Tally`] makes a [`Report`] of them, [`Spans`]
-//! the counts for each span of time and model version, which an engine turns into entries of its timeline.
+//! the counts for each span of time, model version and pod, which an engine turns into entries of its timeline.
 //!
 //! From a plan to a report: `plan` (when) → `generator` (the open loop) → `exchange` (one request) →
 //! `connections` (HTTP over TCP, TLS or memory) → `sse`, `reply` (what came back, and whether it is whole) →

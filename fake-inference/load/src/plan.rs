@@ -79,6 +79,15 @@ impl Plan {
         }
     }
 
+    /// The plan that goes on at one rate until it is stopped, or has sent 100 million requests.
+    ///
+    /// # Errors
+    /// A rate of zero, or beyond 100,000 a second.
+    pub fn unending(rate: Rate, spacing: Spacing, seed: u64) -> Result<Self, BadPlan> {
+        let second = Self::new(rate, rate, Duration::from_secs(1), spacing, seed)?;
+        Ok(Self { during: Duration::from_secs_f64(MAX_REQUESTS / rate.per_second()), ..second })
+    }
+
     /// How long requests are sent.
     pub const fn during(&self) -> Duration {
         self.during

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use units::Duration;
+use serde::{Deserialize, Serialize};
+use units::{Duration, Time};
 
 use crate::exchange::Arrival;
 use crate::tally::{Counts, OTHERS, bounded};
 
-/// What clients saw from `since` to `until`, both counted from the start of the run: the requests whose end
+/// What clients saw from `since` to `until`, both counted from the start of the load: the requests whose end
 /// fell into the span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Its beginning.
-    pub since: Duration,
+    pub since: Time,
     /// Its end.
-    pub until: Duration,
+    pub until: Time,
     /// The requests by who answered, in the order of versions and pods.
     pub answered: Vec<Answered>,
     /// Planned requests that were not sent.
@@ -23,13 +23,14 @@ pub struct Span {
 }
 
 /// The requests that one pod answered. From its name an engine knows the pod's role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// The model version, as in [`Exchange::version`](crate::Exchange::version); empty where nobody answered.
     pub version: String,
     /// The pod; empty where the server does not tell.
     pub pod: String,
     /// What became of the requests.
+    #[serde(flatten)]
     pub counts: Counts,
 }
 
@@ -37,7 +38,7 @@ pub struct Answered {
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
     slow: Option<Duration>,
-    since: Duration,
+    since: Time,
     answered: BTreeMap<(String, String), Counts>,
     dropped: u64,
 }
@@ -69,7 +70,7 @@ impl Spans {
     }
 
     /// Ends the span and begins the next.
-    pub fn cut(&mut self, at: Duration) -> Span {
+    pub fn cut(&mut self, at: Time) -> Span {
         let answered = std::mem::take(&mut self.answered).into_iter();
         Span {
             since: std::mem::replace(&mut self.since, at),

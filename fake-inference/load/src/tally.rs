@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use units::Duration;
 
 use crate::exchange::{Arrival, Exchange, Outcome, UsageReported};
@@ -23,7 +23,7 @@ const TIMER_GRAIN: Duration = Duration::from_millis(2);
 const LONGEST_MICROS: u64 = 3_600_000_000;
 
 /// Requests by what became of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Requests that were sent: completed, failed and truncated ones.
     pub sent: u64,

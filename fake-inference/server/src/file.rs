@@ -1,5 +1,7 @@
 use behaviour::Profile;
 use indexmap::IndexMap;
+use serde::Deserialize;
+use units::Duration;
 use yaml::{Node, Problem, Value};
 
 use crate::fault::{Definition, Effect, IdentitySwap};
@@ -20,8 +22,11 @@ const SCENARIO_KEYS: [&str; 11] = [
     "settle",
 ];
 
+/// The keys that mean something here.
+const OWN_KEYS: [&str; 4] = ["models", "server", "faults", "run"];
+
 /// A behaviour file: the `models:` of a scenario, or the scenario itself; and what only a server that
-/// really runs needs, `server:` and `faults:`.
+/// really runs needs, `server:`, `faults:` and `run:`.
 #[derive(Debug, Clone)]
 pub struct BehaviourFile {
     /// How each model version behaves.
@@ -30,8 +35,39 @@ pub struct BehaviourFile {
     pub settings: Settings,
     /// The faults from the start on.
     pub faults: Vec<Definition>,
+    /// The run that the server is a part of.
+    pub run: Run,
     /// Keys of a scenario that were found and mean nothing here.
     pub unused: Vec<String>,
+}
+
+/// The `run:` part: what whoever runs a scenario knows of the run, where the server's environment does not
+/// say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Run {
+    /// When it started, as the time since 1970; in the file a number of seconds.
+    #[serde(deserialize_with = "since_1970")]
+    pub started: Option<Duration>,
+    /// The seed of all chance.
+    pub seed: Option<u64>,
+    /// The pod's number among those of its version, from 0.
+    pub pod_index: Option<u64>,
+}
+
+fn since_1970<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    let wrong = || serde::de::Error::custom(format!("{seconds} is not a number of seconds since 1970"));
+    Run::moment(seconds).map(Some).ok_or_else(wrong)
+}
+
+impl Run {
+    /// So many seconds since 1970, to the microsecond, which is as fine as such numbers are; `None` where it is
+    /// no moment.
+    pub fn moment(seconds: f64) -> Option<Duration> {
+        let whole = (0.0..1e10).contains(&seconds);
+        whole.then(|| Duration::from_nanos((seconds * 1e6).round() as u64 * 1000))
+    }
 }
 
 impl BehaviourFile {
@@ -48,6 +84,7 @@ impl BehaviourFile {
             models: IndexMap::new(),
             settings: Settings::default(),
             faults: Vec::new(),
+            run: Run::default(),
             unused: Vec::new(),
         };
         for (key, node) in map {
@@ -55,13 +92,16 @@ impl BehaviourFile {
                 "models" => file.models = models(node)?,
                 "server" => file.settings = settings(node)?,
                 "faults" => file.faults = faults(node)?,
+                "run" => file.run = yaml::decode(node)?,
                 known if SCENARIO_KEYS.contains(&known) => file.unused.push(key.clone()),
                 unknown => {
-                    let keys = ["models", "server", "faults"].into_iter().chain(SCENARIO_KEYS);
+                    let keys = OWN_KEYS.into_iter().chain(SCENARIO_KEYS);
                     let problem = node.problem(format!("unknown key `{unknown}`"));
                     return Err(match yaml::did_you_mean(unknown, keys) {
                         Some(meant) => problem.with_help(format!("did you mean `{meant}`?")),
-                        None => problem.with_help("a behaviour file has `models`, `server` and `faults`"),
+                        None => {
+                            problem.with_help("a behaviour file has `models`, `server`, `faults` and `run`")
+                        }
                     });
                 }
             }
@@ -151,6 +191,16 @@ mod tests {
         BehaviourFile::read("behaviour.yaml", text.as_bytes()).unwrap_err().to_string()
     }
 
+    #[test]
+    fn what_a_harness_knows_of_the_run_stands_in_the_file() {
+        let run = |text: &str| BehaviourFile::read("b", format!("{MODELS}{text}").as_bytes()).unwrap().run;
+        let started = Some(Duration::from_millis(1_760_000_000_250));
+        let whole = "run: { started: 1760000000.25, seed: 7, pod_index: 2 }";
+        assert_eq!(run(whole), Run { started, seed: Some(7), pod_index: Some(2) });
+        assert_eq!(run("run: { started: 1760000000 }").started, Some(Duration::from_secs(1_760_000_000)));
+        assert_eq!(run(""), Run::default());
+    }
+
     const MODELS: &str = "models: { a: { latency: { p50: 1s, p99: 2s } } }\n";
 
     #[test]
@@ -178,6 +228,8 @@ mod tests {
             ("server: { metrics: [vllm-v0, vllm-v1] }", "one version of vLLM"),
             ("server: { buckets: { bounds: [1, 1] } }", "histogram bound"),
             ("server: { health: { health: ready } }", "begins with /"),
+            ("run: { started: -1 }", "seconds since 1970"),
+            ("run: { sede: 1 }", "did you mean `seed`"),
             ("faults: [{ reset: {} }, { reset: {} }]", "second fault"),
             ("faults: [{ identity_swap: { model: b } }]", "does not have"),
         ];

@@ -35,7 +35,7 @@ pub use answer::{Quality, Question, answer, count_tokens, tokens};
 pub use chance::Chance;
 pub use engine::{Engine, Full, Load, Seat};
 pub use fault::{Definition, FaultSet, Origin, Rejected};
-pub use file::BehaviourFile;
+pub use file::{BehaviourFile, Run};
 pub use identity::{BadEnvironment, Clocks, Identity};
 pub use journal::Journal;
 pub use lifecycle::{Lifecycle, Phase, Stage};

@@ -13,6 +13,7 @@ use load::command::{CheckCommand, LoadCommand};
 use tokio::runtime::Runtime;
 
 mod serve;
+mod source;
 
 /// A model server without a model: performs a behaviour profile, and fails the way real servers do.
 #[derive(Debug, Parser)]

@@ -4,10 +4,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{Answer, Client, running, server, server_of};
 use fake_inference::Server;
@@ -228,6 +230,109 @@ fn sigterm_ends_the_program_in_order() {
     assert!(program.lines[0].contains("3.0-70b"), "{:?}", program.lines);
     let killed = Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap();
     assert!(killed.success());
+    assert_eq!(program.code(), Some(0));
+}
+
+/// Answers one connection after the other with these bytes, none for a connection that just closes; the URL, and
+/// the heads of the requests.
+fn origin(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/run/behaviour.yaml?of=bad-model", listener.local_addr().unwrap());
+    let serve = move || {
+        let mut heads = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            heads.push(lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n"));
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        heads
+    };
+    (url, thread::spawn(serve))
+}
+
+fn http(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_pod_is_configured_by_its_environment_and_a_url_that_answers_later() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let file = format!(
+        "run: {{ started: {}, seed: 3, pod_index: 1 }}
+models:
+  3.1-70b-instruct:
+    {{ latency: {{ p50: 1ms, p99: 1ms }}, load: 0s, faults: [{{ clock: run, from: 2h, errors: 100% }}] }}
+  3.2-70b-instruct: {{ latency: {{ p50: 1ms, p99: 1ms }} }}",
+        now - 3 * 3600
+    );
+    let (url, origin) = origin(vec![String::new(), http("503 Soon", ""), http("200 OK", &file)]);
+    let variables = [
+        ("FAKE_INFERENCE_BEHAVIOUR", url.as_str()),
+        ("FAKE_INFERENCE_LISTEN", "127.0.0.1:0"),
+        ("FAKE_INFERENCE_ADMIN", "127.0.0.1:0"),
+        ("HOSTNAME", "model-serving-6d4f9-x2x7q"),
+        ("MODEL_NAME", "llama3"),
+        ("MODEL_VERSION", "3.1-70b-instruct"),
+        ("MODEL_REVISION", "a2431349ba"),
+        ("MAX_BATCH_SIZE", "32"),
+        ("MAX_SEQUENCE_LENGTH", "4096"),
+        ("QUANTIZATION", "awq-int4"),
+        ("TEMPERATURE_DEFAULT", "0.7"),
+        ("MODEL_SERVING_PORT", "tcp://10.96.0.7:80"),
+    ];
+    let program = Program::start(&["serve"], &variables);
+    assert!(program.lines[0].ends_with("trying again"), "{:?}", program.lines);
+    let heads = origin.join().unwrap();
+    for line in [
+        "GET /run/behaviour.yaml?of=bad-model HTTP/1.1",
+        "x-inference-pod: model-serving-6d4f9-x2x7q",
+        "x-model-version: 3.1-70b-instruct",
+    ] {
+        assert!(heads[2].lines().any(|it| it == line), "{heads:?}");
+    }
+    let mut client = Client::tcp(program.address(1)).await;
+    let answer = client.chat(json!({})).await;
+    // The run is three hours old, though this pod is not.
+    assert_eq!((answer.status.as_u16(), answer.header("x-fault")), (500, "profile/errors"));
+    assert_eq!(answer.header("x-model-version"), "3.1-70b-instruct");
+    assert_eq!(answer.header("x-inference-pod"), "model-serving-6d4f9-x2x7q");
+}
+
+#[test]
+fn a_behaviour_that_cannot_be_fetched_ends_the_program() {
+    let nobody = "http://127.0.0.1:1/b".to_owned();
+    let (gone, _) = origin(vec![http("404 Not Found", "")]);
+    let (broken, _) = origin(vec![http("200 OK", "models: 3")]);
+    let table = [
+        (nobody, 4, "was not there within 0.6 s: Connection refused"),
+        (gone, 4, "status 404 Not Found"),
+        (broken, 2, "`models` is a mapping"),
+        ("https://localhost/b".to_owned(), 2, "over http:// only"),
+        ("http://a:b@localhost/b".to_owned(), 2, "without a name and a password"),
+    ];
+    for (url, code, message) in table {
+        let arguments = ["serve", "--behaviour", &url, "--behaviour-within", "600ms"];
+        let program = Program::start(&arguments, &[]);
+        let said = program.lines.join("\n");
+        assert!(said.contains(message), "{url}: {said}");
+        assert_eq!(program.code(), Some(code), "{url}: {said}");
+    }
+}
+
+#[test]
+fn sigterm_ends_a_program_that_waits_for_its_behaviour() {
+    let child = Command::new(env!("CARGO_BIN_EXE_fake-inference"))
+        .args(["serve", "--behaviour", "http://127.0.0.1:1/b", "--behaviour-within", "1h"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut program = Program { child, lines: Vec::new() };
+    let mut lines = BufReader::new(program.child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().ends_with("trying again"));
+    let killed = Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(lines.next().unwrap().unwrap(), "stopped before its behaviour was there");
     assert_eq!(program.code(), Some(0));
 }
 

@@ -5,14 +5,14 @@
 mod common;
 
 use std::future::pending;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use common::{identity, running, server_with};
 use fake_inference::{Identity, Server, connect_in_memory};
-use load::{Evaluation, Load, Plan, Report, Spacing, Tally, Target, generate, quality, smoke};
+use load::{Evaluation, Load, Plan, Report, Spacing, Span, Tally, Target, generate, quality, smoke};
 use units::{Duration, Rate, Ratio};
 
 fn performer(rest: &str) -> Arc<Server> {
@@ -164,6 +164,35 @@ fn an_interrupted_load_tells_what_it_found_so_far() {
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("failed: connection ended"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_come_as_they_end_and_sigterm_ends_them_in_order() {
+    let server = running(&performer("latency: { p50: 5ms, p99: 9ms }, errors: 20%")).await;
+    let arguments = format!(
+        "load --url http://{} --model llama3 --rate 100/s --requests-per-connection 1 --spans=100ms --format json",
+        server.address
+    );
+    let mut child = program(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let follow = move || {
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Vec<String> = lines.by_ref().take(3).map(Result::unwrap).collect();
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        let lines: Vec<_> = first.into_iter().chain(lines.map(Result::unwrap)).collect();
+        (lines, child.wait_with_output().unwrap())
+    };
+    let (lines, ended) = tokio::task::spawn_blocking(follow).await.unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let spans: Vec<Span> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(spans.len() > 3 && spans.windows(2).all(|two| two[0].until == two[1].since), "{lines:?}");
+    let answered = || spans.iter().flat_map(|span| &span.answered);
+    assert!(
+        answered().all(|it| (it.version.as_str(), it.pod.as_str()) == ("3.1-70b", "llama3-0")),
+        "{lines:?}"
+    );
+    let report: serde_json::Value = serde_json::from_slice(&ended.stderr).unwrap();
+    assert_eq!(answered().map(|it| it.counts.sent).sum::<u64>(), report["sent"], "{lines:?}");
+    assert!(answered().any(|it| it.counts.failed > 0), "{lines:?}");
 }
 
 #[test]

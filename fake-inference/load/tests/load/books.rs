@@ -5,7 +5,7 @@ use load::{
     UsageReported,
 };
 use proptest::prelude::*;
-use units::{Duration, Rate};
+use units::{Duration, Rate, Time};
 
 const BOUND: Option<Duration> = Some(Duration::from_millis(500));
 
@@ -80,12 +80,17 @@ proptest! {
         let mut cut: Vec<Span> = Vec::new();
         for (piece, arrivals) in (1..).zip(arrivals.chunks(every)) {
             arrivals.iter().for_each(|arrival| spans.add(arrival));
-            cut.push(spans.cut(Duration::from_secs(piece)));
+            cut.push(spans.cut(Time::from_secs(piece)));
         }
         prop_assert!(cut.windows(2).all(|two| two[0].until == two[1].since));
         prop_assert_eq!(cut.iter().map(|span| span.dropped).sum::<u64>(), report.dropped);
         for (version, of_version) in &report.versions {
             prop_assert_eq!(cut.iter().map(|span| span.of(version)).sum::<Counts>(), of_version.counts);
+        }
+        // An engine reads them from a line of a log.
+        for span in cut {
+            let line = serde_json::to_string(&span).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Span>(&line).unwrap(), span, "{}", line);
         }
     }
 }
