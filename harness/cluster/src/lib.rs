@@ -1,4 +1,22 @@
 //! The engines that run a scenario on a real cluster.
-mod failure;
 
+mod act;
+mod api;
+mod argocd;
+mod failure;
+mod install;
+mod models;
+mod observe;
+mod progress;
+mod prometheus;
+mod repository;
+mod run;
+mod standin;
+mod traffic;
+mod watch;
+
+pub use api::Server;
 pub use failure::Failure;
+pub use models::behaviour_url;
+pub use progress::{Progress, Stage};
+pub use run::{Images, RUN_LABEL, Rehearsal, rehearse};

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -171,6 +172,33 @@ impl RolloutCommand {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Restart => "restart",
+        }
+    }
+}
+
+/// What is done, for people: the command that a person would type, where there is one.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Merge(merge) => write!(f, "merge \"{}\"", merge.title),
+            Self::Revert(RevertTarget::Last) => f.write_str("revert the last merge"),
+            Self::Revert(RevertTarget::Id(id)) => write!(f, "revert `{id}`"),
+            Self::Apply(files) => write!(f, "kubectl apply -f {}", files.join(" -f ")),
+            Self::Patch { resource, .. } => write!(f, "kubectl patch {} {}", resource.kind, resource.name),
+            Self::Delete(DeleteTarget::Resource(resource)) => {
+                write!(f, "kubectl delete {} {}", resource.kind, resource.name)
+            }
+            Self::Delete(DeleteTarget::Pods { of, count, .. }) => {
+                write!(f, "kubectl delete {count} pod(s) of {of}")
+            }
+            Self::Operate { rollout, command } => {
+                write!(f, "kubectl argo rollouts {} {rollout}", command.key().replace('_', " --"))
+            }
+            Self::Refresh { application, hard } => {
+                write!(f, "argocd app get {application} --{}refresh", if *hard { "hard-" } else { "" })
+            }
+            Self::Sync { application } => write!(f, "argocd app sync {application}"),
+            Self::Traffic(rate) => write!(f, "clients now send {rate}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use units::{Duration, Rate};
 use yaml::{Node, Place, Source};
 
-use crate::{Expectation, PlannedAction};
+use crate::{Anchor, Claim, Expectation, PlannedAction, ResourceRef, State, Trigger};
 
 /// One rehearsal, valid as far as it can be checked without its repository.
 #[derive(Debug, Clone)]
@@ -50,6 +50,45 @@ impl Scenario {
     pub fn place_of_applied(&self, index: usize) -> Place {
         let entry = self.document.get("apply").and_then(Node::as_seq).and_then(|files| files.get(index));
         entry.map_or_else(|| self.place_of("apply"), |node| node.place.clone())
+    }
+}
+
+impl Scenario {
+    /// Every resource that a claim or a trigger speaks of.
+    pub fn followed(&self) -> Vec<ResourceRef> {
+        let claims = self.expect.iter().flat_map(|expectation| states(&expectation.claim));
+        let triggers = self.events.iter().filter_map(|event| match &event.trigger {
+            Trigger::After { reached, .. } => Some(&reached.0),
+            Trigger::At(_) => None,
+        });
+        claims
+            .chain(triggers)
+            .filter_map(|state| match state {
+                State::Resource(resource, _) => Some(resource.clone()),
+                State::Rollout(..) | State::Application(..) => None,
+            })
+            .collect()
+    }
+}
+
+fn states(claim: &Claim) -> Vec<&State> {
+    match claim {
+        Claim::Becomes { state, of, before, .. }
+        | Claim::Always { state, of, before }
+        | Claim::Never { state, of, before } => {
+            [Some(state), anchored(Some(of)), anchored(before.as_ref())].into_iter().flatten().collect()
+        }
+        Claim::Stays { state, of, .. } => [Some(state), anchored(Some(of))].into_iter().flatten().collect(),
+        Claim::Requests { which, .. } => {
+            [anchored(which.after.as_ref()), anchored(which.before.as_ref())].into_iter().flatten().collect()
+        }
+    }
+}
+
+fn anchored(anchor: Option<&Anchor>) -> Option<&State> {
+    match anchor {
+        Some(Anchor::Reached(reached)) => Some(&reached.0),
+        Some(Anchor::Start | Anchor::FirstAction | Anchor::Action(_)) | None => None,
     }
 }
 

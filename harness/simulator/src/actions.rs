@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use manifests::objects::{self, ObjectKey};
 use manifests::tree::Tree;
-use scenario::{Action, DeleteTarget, PlannedAction, RevertTarget, Scenario, Trigger};
+use scenario::{Action, DeleteTarget, PlannedAction, Scenario, Trigger};
 use timeline::{ActionPerformed, CommitReason, Event, Source, Watch};
 use units::Time;
 use yaml::{Node, Place, Problem};
@@ -108,34 +108,10 @@ pub(crate) fn perform(world: &mut World<'_>, index: usize) {
     let event = &world.scenario.events[index];
     world.actions.plans[index] = Plan::Done;
     let action = event.action.key().to_owned();
-    let performed = ActionPerformed { index, action, id: event.id.clone(), text: text_of(&event.action) };
+    let performed = ActionPerformed { index, action, id: event.id.clone(), text: event.action.to_string() };
     world.emit(Source::Rehearse, Event::ActionPerformed(performed));
     if let Err(problem) = carry_out(world, event) {
         world.fail(problem);
-    }
-}
-
-fn text_of(action: &Action) -> String {
-    match action {
-        Action::Merge(merge) => format!("merge \"{}\"", merge.title),
-        Action::Revert(RevertTarget::Last) => "revert the last merge".to_owned(),
-        Action::Revert(RevertTarget::Id(id)) => format!("revert `{id}`"),
-        Action::Apply(files) => format!("kubectl apply -f {}", files.join(" -f ")),
-        Action::Patch { resource, .. } => format!("kubectl patch {} {}", resource.kind, resource.name),
-        Action::Delete(DeleteTarget::Resource(resource)) => {
-            format!("kubectl delete {} {}", resource.kind, resource.name)
-        }
-        Action::Delete(DeleteTarget::Pods { of, count, .. }) => {
-            format!("kubectl delete {count} pod(s) of {of}")
-        }
-        Action::Operate { rollout, command } => {
-            format!("kubectl argo rollouts {} {rollout}", command.key().replace('_', " --"))
-        }
-        Action::Refresh { application, hard } => {
-            format!("argocd app get {application} --{}refresh", if *hard { "hard-" } else { "" })
-        }
-        Action::Sync { application } => format!("argocd app sync {application}"),
-        Action::Traffic(rate) => format!("clients now send {rate}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use manifests::objects::ObjectKey;
-use scenario::{Claim, ResourceRef, State as Claimed, Trigger};
+use scenario::ResourceRef;
 use timeline::{ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source};
 use units::Time;
 
@@ -32,7 +32,7 @@ pub(crate) struct State {
 impl State {
     /// An onlooker that follows what the scenario speaks of.
     pub(crate) fn new(scenario: &scenario::Scenario) -> Self {
-        Self { followed: followed(scenario), ..Self::default() }
+        Self { followed: scenario.followed(), ..Self::default() }
     }
 }
 
@@ -141,44 +141,6 @@ pub(crate) fn refers_to(wanted: &ResourceRef, key: &ObjectKey) -> bool {
     let namespace_fits =
         wanted.namespace.is_none() || wanted.namespace.as_deref() == key.namespace.as_deref();
     *key.kind == *wanted.kind && name_fits && namespace_fits
-}
-
-/// Every resource that a claim or a trigger of the scenario speaks of.
-fn followed(scenario: &scenario::Scenario) -> Vec<ResourceRef> {
-    let claims = scenario.expect.iter().flat_map(|expectation| states(&expectation.claim));
-    let triggers = scenario.events.iter().filter_map(|event| match &event.trigger {
-        Trigger::After { reached, .. } => Some(&reached.0),
-        Trigger::At(_) => None,
-    });
-    claims
-        .chain(triggers)
-        .filter_map(|state| match state {
-            Claimed::Resource(resource, _) => Some(resource.clone()),
-            Claimed::Rollout(..) | Claimed::Application(..) => None,
-        })
-        .collect()
-}
-
-fn states(claim: &Claim) -> Vec<&Claimed> {
-    match claim {
-        Claim::Becomes { state, of, before, .. }
-        | Claim::Always { state, of, before }
-        | Claim::Never { state, of, before } => {
-            [Some(state), anchored(Some(of)), anchored(before.as_ref())].into_iter().flatten().collect()
-        }
-        Claim::Stays { state, of, .. } => [Some(state), anchored(Some(of))].into_iter().flatten().collect(),
-        Claim::Requests { which, .. } => {
-            [anchored(which.after.as_ref()), anchored(which.before.as_ref())].into_iter().flatten().collect()
-        }
-    }
-}
-
-fn anchored(anchor: Option<&scenario::Anchor>) -> Option<&Claimed> {
-    match anchor {
-        Some(scenario::Anchor::Reached(reached)) => Some(&reached.0),
-        Some(scenario::Anchor::Start | scenario::Anchor::FirstAction | scenario::Anchor::Action(_))
-        | None => None,
-    }
 }
 
 #[cfg(test)]

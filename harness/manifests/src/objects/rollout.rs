@@ -15,6 +15,7 @@ use super::workload::at_least_zero;
 use super::{Metadata, hash};
 
 mod references;
+mod text;
 mod validation;
 
 pub use references::{Analyses, MergedAnalysis, References};

@@ -60,42 +60,9 @@ pub(super) fn is_indefinite(rollout: &Rollout, state: &RolloutState) -> bool {
     step.is_some_and(|step| step.experiment.is_some() || step.analysis.is_some() || step.pause.is_some())
 }
 
-/// A step as events name it (`utils/rollout/rolloututil.go: CanaryStepString`).
+/// A step as events name it.
 pub(super) fn text(step: &Step) -> String {
-    let named = |what: &str, name: &str| format!("{what}: {name}");
-    if let Some(weight) = step.set_weight {
-        return format!("setWeight: {weight}");
-    }
-    if let Some(pause) = &step.pause {
-        return pause
-            .duration
-            .as_ref()
-            .map_or_else(|| "pause".to_owned(), |duration| format!("pause: {duration}"));
-    }
-    if step.experiment.is_some() {
-        return "experiment".to_owned();
-    }
-    if step.analysis.is_some() {
-        return "analysis".to_owned();
-    }
-    if let Some(scale) = step.set_canary_scale {
-        match (scale.weight, scale.match_traffic_weight, scale.replicas) {
-            (Some(weight), _, _) => return format!("setCanaryScale{{weight: {weight}}}"),
-            (None, true, _) => return "setCanaryScale{matchTrafficWeight: true}".to_owned(),
-            (None, false, Some(replicas)) => return format!("setCanaryScale{{replicas: {replicas}}}"),
-            (None, false, None) => {}
-        }
-    }
-    if let Some(plugin) = &step.plugin {
-        return named("plugin", plugin.get("name").and_then(serde_json::Value::as_str).unwrap_or_default());
-    }
-    if let Some(route) = &step.set_header_route {
-        return named("setHeaderRoute", &route.name);
-    }
-    if let Some(route) = &step.set_mirror_route {
-        return named("setMirrorRoute", &route.name);
-    }
-    "invalid".to_owned()
+    step.to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,75 @@
+//! Argo CD in a cluster: its settings, and what core installations leave to their users.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::act::ARGOCD;
+use crate::api::{Server, Writer};
+use crate::standin;
+
+/// The workloads that read settings when they start.
+const READ_AT_START: [(&str, &str); 2] =
+    [("StatefulSet", "argocd-application-controller"), ("Deployment", "argocd-repo-server")];
+
+/// Writes Argo CD's settings: those of the scenario, and the health of kinds that are stood in for.
+///
+/// # Errors
+/// What the cluster refuses.
+pub(crate) async fn configure(server: &Server, settings: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let data: BTreeMap<String, String> =
+        standin::health().into_iter().chain(settings.iter().map(|(k, v)| (k.clone(), v.clone()))).collect();
+    let labels = json!({"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"});
+    let config = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": ARGOCD, "labels": labels}, "data": data,
+    });
+    server.apply(Writer::Harness, &config, ARGOCD).await.map(drop)
+}
+
+/// What the API server of Argo CD would write, which a core installation does not have: the key that
+/// sessions are signed with, and the AppProject `default`.
+///
+/// # Errors
+/// What the cluster refuses.
+pub(crate) async fn complete(server: &Server, key: &str) -> Result<(), Failure> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": "argocd-secret", "namespace": ARGOCD,
+            "labels": {"app.kubernetes.io/name": "argocd-secret", "app.kubernetes.io/part-of": "argocd"},
+        },
+        "stringData": {"server.secretkey": key},
+    });
+    server.apply(Writer::Harness, &secret, ARGOCD).await?;
+    let anything = json!([{"group": "*", "kind": "*"}]);
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"name": "default", "namespace": ARGOCD},
+        "spec": {
+            "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": anything,
+        },
+    });
+    server.apply(Writer::Harness, &project, ARGOCD).await.map(drop)
+}
+
+/// Starts again what reads the settings only when it starts.
+///
+/// # Errors
+/// What the cluster refuses.
+pub(crate) async fn restart(server: &Server) -> Result<(), Failure> {
+    let at = k8s_openapi::jiff::Timestamp::now().to_string();
+    let touched: Value = json!({
+        "spec": {"template": {"metadata": {"annotations": {"rehearse.dev/restarted": at}}}},
+    });
+    for (kind, name) in READ_AT_START {
+        let api = server.objects("apps/v1", kind, Some(ARGOCD)).await?;
+        let patch = kube::api::Patch::Merge(&touched);
+        let patched = api.patch(name, &kube::api::PatchParams::default(), &patch).await;
+        patched.map_err(|error| crate::api::refused(&format!("restarted {name}"), &error))?;
+        crate::install::wait_until_available(server, kind, ARGOCD, name).await?;
+    }
+    Ok(())
+}

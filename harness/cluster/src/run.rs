@@ -1,0 +1,528 @@
+//! A run on a cluster from its start to its end.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use manifests::tree::Tree;
+use scenario::{Scenario, Trigger};
+use serde_json::{Value, json};
+use timeline::{
+    ActionPerformed, CommitReason, EndReason, Engine, Entry, Event, NotSimulated, PodPhase, RunEnded,
+    RunStarted, SlowBound, Source, Timeline, Watch,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{Duration as Wait, Instant, sleep_until};
+use transform::{Names, Needs};
+use units::{Duration, Time};
+
+use crate::act::{ARGOCD, Done, Hands};
+use crate::api::Server;
+use crate::observe::Onlooker;
+use crate::prometheus::Address;
+use crate::repository::Repository;
+use crate::traffic::{Called, Clients};
+use crate::watch::{News, follow};
+use crate::{Failure, Progress, models, prometheus, standin};
+
+/// What runs on a cluster.
+pub struct Rehearsal<'a> {
+    /// The scenario, as [`transform::transform`] changed it.
+    pub scenario: &'a Scenario,
+    /// The repository, likewise.
+    pub repository: &'a Tree,
+    /// What things are called in the cluster.
+    pub names: &'a Names,
+    /// The name of the repository on the Git server.
+    pub repository_name: &'a str,
+    /// The value of the label `rehearse.dev/run` of everything that the run makes.
+    pub run: &'a str,
+    /// The seed of the load generator and of the models.
+    pub seed: u64,
+    /// By what factor time is compressed.
+    pub speed: f64,
+    /// What counts as slow.
+    pub slow: Option<SlowBound>,
+    /// The version of rehearse.
+    pub version: &'a str,
+    /// What is to be told of the scenario's changes.
+    pub notes: Vec<NotSimulated>,
+    /// The longest time that the run may take.
+    pub limit: Duration,
+}
+
+/// The images that a run starts containers of.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// fake-inference.
+    pub fake_inference: String,
+    /// Prometheus.
+    pub prometheus: String,
+}
+
+/// How often the loop looks whether everything has settled.
+const LOOK: Wait = Wait::from_millis(250);
+
+/// How long what was applied may take to be in place before the scenario's clock goes on regardless.
+const LONGEST_HOLD: Wait = Wait::from_secs(90);
+
+/// For how long nothing may have moved for what was applied to count as in place.
+const IN_PLACE: Wait = Wait::from_secs(1);
+
+/// The kinds that the timeline speaks of, by where they are.
+const IN_NAMESPACES: [(&str, &str); 8] = [
+    ("v1", "ConfigMap"),
+    ("argoproj.io/v1alpha1", "Rollout"),
+    ("apps/v1", "ReplicaSet"),
+    ("v1", "Pod"),
+    ("argoproj.io/v1alpha1", "AnalysisRun"),
+    ("v1", "Event"),
+    ("monitoring.coreos.com/v1", "ServiceMonitor"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
+];
+
+/// Runs a scenario to its end, in a cluster that has every component that it needs.
+///
+/// # Errors
+/// What only running can find wrong in the user's input, or a cluster that fails.
+pub async fn rehearse(
+    server: &Server,
+    images: &Images,
+    rehearsal: &Rehearsal<'_>,
+    progress: &dyn Progress,
+) -> Result<Timeline, Failure> {
+    let mut stage = Stage::set(server, images, rehearsal, progress).await?;
+    let reason = stage.play().await;
+    let closed = stage.close().await;
+    let reason = reason?;
+    closed?;
+    stage.tell(Source::Rehearse, Event::RunEnded(RunEnded { reason }));
+    Ok(Timeline { entries: stage.entries })
+}
+
+/// Which actions are still to come.
+enum Plan {
+    /// Waits for a state to be entered.
+    Watching(Box<Watch>),
+    /// Is due at a time of the scenario's clock, which may be held.
+    Planned(Duration),
+    /// Is due.
+    Timed(Instant),
+    /// Done.
+    Done,
+}
+
+/// A run under way.
+struct Stage<'a> {
+    server: &'a Server,
+    rehearsal: &'a Rehearsal<'a>,
+    progress: &'a dyn Progress,
+    hands: Hands<'a>,
+    clients: Clients,
+    onlooker: Onlooker,
+    addresses: Vec<Address>,
+    plans: Vec<Plan>,
+    entries: Vec<Entry>,
+    /// The start of the run.
+    begun: Instant,
+    /// Its start in seconds since 1970.
+    begun_at: f64,
+    /// Whether the scenario's clock waits for what was applied.
+    held: bool,
+    /// The last time that anything but traffic moved.
+    moved: Instant,
+    /// Whether clients send requests, which they do once a pod was ready.
+    clients_begun: bool,
+    rate: units::Rate,
+    sender: UnboundedSender<(Instant, News)>,
+    news: UnboundedReceiver<(Instant, News)>,
+    watches: JoinSet<()>,
+}
+
+impl<'a> Stage<'a> {
+    /// Makes everything ready that the run needs beside the cluster's components.
+    async fn set(
+        server: &'a Server,
+        images: &Images,
+        rehearsal: &'a Rehearsal<'a>,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, Failure> {
+        let scenario = rehearsal.scenario;
+        let needs = Needs::of(rehearsal.repository, scenario);
+        let labels = json!({RUN_LABEL: rehearsal.run});
+        let namespaces: Vec<String> = destinations(rehearsal.repository, scenario).into_iter().collect();
+        let begun_at = unix_time();
+        let behaviours = models::behaviours(scenario, begun_at, rehearsal.seed);
+        for place in &namespaces {
+            models::offer(server, &images.fake_inference, place, &behaviours, &labels).await?;
+        }
+        let addresses = addresses(&needs);
+        for address in &addresses {
+            let interval = scenario.cluster.scrape_interval;
+            prometheus::install(server, &images.prometheus, address, interval, &labels).await?;
+        }
+        let repository = Repository::create(server, rehearsal.repository_name).await?;
+        let (sender, news) = unbounded_channel();
+        let slow = rehearsal.slow.as_ref().map(|bound| Duration::from_secs_f64(bound.seconds));
+        let clients = Clients::new(images.fake_inference.clone(), slow, rehearsal.seed, labels);
+        let hands = Hands {
+            server,
+            git: git::GitHost::default(),
+            repository,
+            names: rehearsal.names,
+            namespaces,
+            applications: applications(rehearsal.repository, scenario),
+            webhook: scenario.cluster.webhook,
+        };
+        let mut stage = Self {
+            server,
+            rehearsal,
+            progress,
+            hands,
+            clients,
+            onlooker: Onlooker::new(scenario.followed()),
+            addresses,
+            plans: plans(scenario),
+            entries: Vec::new(),
+            begun: Instant::now(),
+            begun_at,
+            held: true,
+            moved: Instant::now(),
+            clients_begun: false,
+            rate: scenario.traffic.rate,
+            sender,
+            news,
+            watches: JoinSet::new(),
+        };
+        stage.begin(&needs).await?;
+        Ok(stage)
+    }
+
+    async fn begin(&mut self, needs: &Needs) -> Result<(), Failure> {
+        let Rehearsal { scenario, repository, seed, speed, version, .. } = self.rehearsal;
+        self.watch().await?;
+        let author = "Operator <operator@example.com>";
+        let initial = CommitReason::Initial;
+        let commit =
+            self.hands.git.push((*repository).clone(), "Initial commit", author, Time::ZERO, initial, None);
+        let commit = commit.clone();
+        self.hands.publish(commit.clone()).await?;
+        self.begun = Instant::now();
+        self.begun_at = unix_time();
+        self.moved = self.begun;
+        let started = RunStarted {
+            rehearse: (*version).to_owned(),
+            format: timeline::FORMAT,
+            scenario: scenario.name.clone(),
+            engine: Engine::Kind,
+            seed: *seed,
+            speed: *speed,
+            slow: self.rehearsal.slow.clone(),
+        };
+        self.tell(Source::Rehearse, Event::RunStarted(started));
+        self.tell(Source::Git, Event::Commit(commit.told(&scenario.repository)));
+        let notes = self.rehearsal.notes.clone().into_iter().chain(standin::told(needs.kinds.iter()));
+        for note in notes.collect::<Vec<_>>() {
+            self.tell(Source::Rehearse, Event::NotSimulated(note));
+        }
+        for (index, file) in scenario.apply.iter().enumerate() {
+            self.hands.apply(std::slice::from_ref(file), &scenario.place_of_applied(index)).await?;
+        }
+        Ok(())
+    }
+
+    async fn watch(&mut self) -> Result<(), Failure> {
+        let server = self.server;
+        let kind = ("argoproj.io/v1alpha1", "Application");
+        follow(&mut self.watches, server, kind, Some(ARGOCD), self.sender.clone()).await?;
+        let mut kinds: BTreeSet<(String, String)> =
+            IN_NAMESPACES.iter().map(|(version, kind)| ((*version).to_owned(), (*kind).to_owned())).collect();
+        for resource in self.rehearsal.scenario.followed() {
+            if let Some(api_version) = server.api_version_of(&resource.kind).await? {
+                kinds.insert((api_version, resource.kind));
+            }
+        }
+        kinds.remove(&(kind.0.to_owned(), kind.1.to_owned()));
+        for namespace in self.hands.namespaces.clone() {
+            for (api_version, kind) in &kinds {
+                let (kind, news) = ((api_version.as_str(), kind.as_str()), self.sender.clone());
+                follow(&mut self.watches, server, kind, Some(&namespace), news).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the scenario happen.
+    async fn play(&mut self) -> Result<EndReason, Failure> {
+        loop {
+            while let Ok((at, news)) = self.news.try_recv() {
+                self.hear(at, news).await?;
+            }
+            self.release_clock();
+            while let Some(index) = self.due() {
+                self.perform(index).await?;
+            }
+            if let Some(reason) = self.over() {
+                return Ok(reason);
+            }
+            let wake = Instant::now() + LOOK;
+            let wake = self.next_due().map_or(wake, |due| due.min(wake));
+            tokio::select! {
+                heard = self.news.recv() => {
+                    if let Some((at, news)) = heard {
+                        self.hear(at, news).await?;
+                    }
+                }
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    async fn hear(&mut self, at: Instant, news: News) -> Result<(), Failure> {
+        match news {
+            News::Changed(change) => {
+                self.reconfigure(&change).await?;
+                let change = self.hands.original(change);
+                let Some(change) = change else { return Ok(()) };
+                let entries = self.onlooker.see(self.time(at), &change);
+                for entry in entries {
+                    self.write(entry, at);
+                }
+                self.begin_clients(&change.object).await?;
+            }
+            News::Requests(told) => {
+                for event in self.clients.told(&told, self.begun_at, &self.onlooker) {
+                    self.tell_at(at, Source::Clients, event);
+                }
+            }
+            News::Gap { kind, why } => {
+                let what = format!("the watch of {kind} broke: {why}");
+                let instead = "it was begun again; states in between may be missing".to_owned();
+                let gap = NotSimulated { what, place: String::new(), instead };
+                self.tell_at(at, Source::Rehearse, Event::NotSimulated(gap));
+            }
+        }
+        Ok(())
+    }
+
+    /// What prometheus-operator does when one of its objects changes.
+    async fn reconfigure(&self, change: &crate::observe::Change) -> Result<(), Failure> {
+        let Some((name, configuration)) = prometheus::translated(&change.object) else { return Ok(()) };
+        let configuration = (!change.gone).then_some(&configuration);
+        for address in &self.addresses {
+            prometheus::configure(self.server, address, &name, configuration).await?;
+        }
+        Ok(())
+    }
+
+    /// Clients begin when the first pod is ready, since a deployment that has never served has none.
+    async fn begin_clients(&mut self, object: &Value) -> Result<(), Failure> {
+        if self.clients_begun || object["kind"] != "Pod" || !crate::api::is_ready(object) {
+            return Ok(());
+        }
+        let Some(called) = self.called(object).await? else { return Ok(()) };
+        self.clients_begun = true;
+        self.clients.call(called);
+        self.clients.set_rate(self.server, self.rate, &self.sender, &mut self.watches).await
+    }
+
+    /// The Service that leads to a pod: the one that the scenario names, or the first that selects it.
+    async fn called(&self, pod: &Value) -> Result<Option<Called>, Failure> {
+        let wanted = self.rehearsal.scenario.traffic.service.as_deref();
+        let labels = &pod["metadata"]["labels"];
+        for namespace in &self.hands.namespaces {
+            let services = self.server.objects("v1", "Service", Some(namespace)).await?;
+            let listed = services.list(&kube::api::ListParams::default()).await;
+            for service in listed.map_err(|error| crate::api::refused("listed Services", &error))?.items {
+                let service = crate::api::as_json(&service);
+                let name = service["metadata"]["name"].as_str().unwrap_or_default();
+                let selector = service["spec"]["selector"].as_object().filter(|it| !it.is_empty());
+                let selects = selector.is_some_and(|it| it.iter().all(|(key, value)| labels[key] == *value));
+                if selects && wanted.is_none_or(|wanted| wanted == name) {
+                    let port = service["spec"]["ports"][0]["port"].as_u64().unwrap_or(80);
+                    let port = u16::try_from(port).unwrap_or(80);
+                    return Ok(Some(Called { service: name.to_owned(), namespace: namespace.clone(), port }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets the scenario's clock go on once what was applied is in place. What a scenario does later was
+    /// written for a pipeline at rest, and what Kubernetes needs to start pods does not get shorter.
+    fn release_clock(&mut self) {
+        if !self.held {
+            return;
+        }
+        let now = Instant::now();
+        let at_zero_is_done = !self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_)));
+        let in_place = self.onlooker.is_in_place() && now - self.moved >= IN_PLACE;
+        if !(at_zero_is_done && in_place || now - self.begun >= LONGEST_HOLD) {
+            return;
+        }
+        self.held = false;
+        for plan in &mut self.plans {
+            if let Plan::Planned(at) = plan {
+                *plan = Plan::Timed((self.begun + wait(*at)).max(now));
+            }
+        }
+    }
+
+    fn due(&self) -> Option<usize> {
+        let now = Instant::now();
+        let due = |plan: &Plan| matches!(plan, Plan::Timed(at) if *at <= now);
+        self.plans.iter().position(due)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let times = self.plans.iter().filter_map(|plan| match plan {
+            Plan::Timed(at) => Some(*at),
+            Plan::Watching(_) | Plan::Planned(_) | Plan::Done => None,
+        });
+        times.min()
+    }
+
+    async fn perform(&mut self, index: usize) -> Result<(), Failure> {
+        let event = &self.rehearsal.scenario.events[index];
+        self.plans[index] = Plan::Done;
+        let performed = ActionPerformed {
+            index,
+            action: event.action.key().to_owned(),
+            id: event.id.clone(),
+            text: event.action.to_string(),
+        };
+        self.tell(Source::Rehearse, Event::ActionPerformed(performed));
+        let at = self.time(Instant::now());
+        match self.hands.perform(event, at, &self.onlooker).await? {
+            Done::Nothing => {}
+            Done::Commit(commit) => {
+                let told = commit.told(&self.rehearsal.scenario.repository);
+                self.tell(Source::Git, Event::Commit(told));
+            }
+            Done::Traffic(rate) => {
+                self.rate = rate;
+                if self.clients_begun {
+                    self.clients.set_rate(self.server, rate, &self.sender, &mut self.watches).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the run is over, and why.
+    fn over(&self) -> Option<EndReason> {
+        let (now, scenario) = (Instant::now(), self.rehearsal.scenario);
+        if let Some(duration) = scenario.duration {
+            return (now - self.begun >= wait(duration)).then_some(EndReason::DurationReached);
+        }
+        let to_come = self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_) | Plan::Planned(_)));
+        if !to_come && now - self.moved >= wait(scenario.settle) && self.onlooker.is_settled() {
+            return Some(EndReason::Settled);
+        }
+        (now - self.begun >= wait(self.rehearsal.limit)).then_some(EndReason::TimeLimit)
+    }
+
+    /// Takes away what the run has made, but for the namespaces, which go with their labels.
+    async fn close(&mut self) -> Result<(), Failure> {
+        self.watches.abort_all();
+        self.clients.stop(self.server).await?;
+        self.hands.repository.remove(self.server).await
+    }
+
+    fn time(&self, at: Instant) -> Time {
+        let since = at.saturating_duration_since(self.begun).as_nanos();
+        Time::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    fn tell(&mut self, source: Source, event: Event) {
+        self.tell_at(Instant::now(), source, event);
+    }
+
+    fn tell_at(&mut self, at: Instant, source: Source, event: Event) {
+        let entry = Entry { at: self.time(at), source, event };
+        self.write(entry, at);
+    }
+
+    /// Adds an entry, and shows it to whoever waits for it. Watches report side by side, so that one may
+    /// come a little after a later one: time never goes back.
+    fn write(&mut self, mut entry: Entry, at: Instant) {
+        let latest = self.entries.last().map_or(Time::ZERO, |entry| entry.at);
+        entry.at = entry.at.max(latest);
+        if moves(&entry.event) {
+            self.moved = self.moved.max(at);
+        }
+        for (plan, event) in self.plans.iter_mut().zip(&self.rehearsal.scenario.events) {
+            let Plan::Watching(watch) = plan else { continue };
+            if let (true, Trigger::After { wait: after, .. }) = (watch.entered(&entry), &event.trigger) {
+                *plan = Plan::Timed(at + wait(*after));
+            }
+        }
+        self.progress.entry(&entry);
+        self.entries.push(entry);
+    }
+}
+
+/// The label of everything that a run makes in a cluster.
+pub const RUN_LABEL: &str = "rehearse.dev/run";
+
+/// Whether an event keeps the run from settling: what clients experience does not, nor what is only said.
+fn moves(event: &Event) -> bool {
+    match event {
+        Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) => false,
+        Event::Pod(status) => status.phase != PodPhase::NotReady,
+        _ => true,
+    }
+}
+
+fn plans(scenario: &Scenario) -> Vec<Plan> {
+    let plan = |trigger: &Trigger| match trigger {
+        Trigger::At(at) if *at == Duration::ZERO => Plan::Timed(Instant::now()),
+        Trigger::At(at) => Plan::Planned(*at),
+        Trigger::After { reached, .. } => Plan::Watching(Box::new(Watch::new(&reached.0))),
+    };
+    scenario.events.iter().map(|event| plan(&event.trigger)).collect()
+}
+
+/// Where analyses look for Prometheus; one is installed even where none does, as clusters have one.
+fn addresses(needs: &Needs) -> Vec<Address> {
+    let in_cluster = needs.prometheus.iter().filter_map(|it| {
+        let namespace = it.namespace.clone()?;
+        Some(Address { namespace, service: it.service.clone(), port: it.port })
+    });
+    let addresses: BTreeSet<Address> = in_cluster.collect();
+    addresses.into_iter().collect()
+}
+
+/// The documents that a scenario applies at its start.
+fn applied<'t>(repository: &'t Tree, scenario: &Scenario) -> Vec<&'t yaml::Node> {
+    let documents = scenario.apply.iter().filter_map(|path| repository.documents(path)?.ok());
+    documents.flatten().collect()
+}
+
+/// The namespaces that the Applications deploy to.
+fn destinations(repository: &Tree, scenario: &Scenario) -> BTreeSet<String> {
+    let of = |node: &yaml::Node| {
+        let spec: &[&str] = match node.str_at(&["kind"])? {
+            "Application" => &["spec", "destination", "namespace"],
+            "ApplicationSet" => &["spec", "template", "spec", "destination", "namespace"],
+            _ => return None,
+        };
+        node.str_at(spec).map(str::to_owned)
+    };
+    applied(repository, scenario).into_iter().filter_map(of).collect()
+}
+
+/// The Applications that the scenario applies.
+fn applications(repository: &Tree, scenario: &Scenario) -> Vec<String> {
+    let of = |node: &&yaml::Node| node.str_at(&["kind"]) == Some("Application");
+    let names = applied(repository, scenario).into_iter().filter(of);
+    names.filter_map(|node| node.str_at(&["metadata", "name"]).map(str::to_owned)).collect()
+}
+
+fn wait(duration: Duration) -> Wait {
+    Wait::from_nanos(duration.as_nanos())
+}
+
+fn unix_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
