@@ -94,18 +94,10 @@ impl Evaluator<'_> {
     ) -> Evaluated<Vec<Element>> {
         let k = self.scalar(k, at_ms)?;
         let elements = self.vector(operand, at_ms)?;
-        if elements.is_empty() {
-            return Ok(elements);
+        if k < 1.0 {
+            return Ok(Vec::new());
         }
-        // promql/engine.go: convertibleToInt64
-        if k.is_nan() || k.abs() >= 9.223_372_036_854_775e18 {
-            return Err(EvalError::NotAnInteger(if k.is_nan() {
-                "NaN".to_owned()
-            } else {
-                format!("{k:e}")
-            }));
-        }
-        let k = if k < 1.0 { 0 } else { k as usize };
+        let k = integer(k)?;
         self.cache.slots.clear();
         let mut groups: Vec<Vec<Element>> = Vec::new();
         for element in elements {
@@ -139,6 +131,17 @@ impl Evaluator<'_> {
             *counts.entry(group).or_default() += 1.0;
         }
         counts.into_iter().map(|(labels, value)| Element { labels, value }).collect()
+    }
+}
+
+/// The `k` of `topk` and `bottomk` (prometheus promql/engine.go: rangeEvalAgg).
+fn integer(k: f64) -> Evaluated<usize> {
+    const MAX: f64 = 9_223_372_036_854_774_784.0;
+    match k {
+        k if k.is_nan() => Err(EvalError::NotANumber),
+        f64::INFINITY => Err(EvalError::TooLarge("+Inf".to_owned())),
+        k if k >= MAX => Err(EvalError::TooLarge(format!("{k:e}").replace('e', "e+"))),
+        k => Ok(k as usize),
     }
 }
 

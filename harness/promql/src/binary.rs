@@ -21,6 +21,7 @@ impl BinaryOp {
             Self::Div => lhs / rhs,
             Self::Mod => lhs % rhs,
             Self::Pow => libm::pow(lhs, rhs),
+            Self::Atan2 => libm::atan2(lhs, rhs),
             Self::Compare(_) => lhs,
         }
     }

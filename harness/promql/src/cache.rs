@@ -29,7 +29,7 @@ pub(crate) struct Cache {
     pub(crate) labels: LabelTable,
     rules: Vec<Vec<Option<LabelId>>>,
     selected: Vec<Selected>,
-    /// For each histogram quantile of the query, the upper bound that a label set's `le` states.
+    /// For each function of histograms in the query, the upper bound that a label set's `le` states.
     pub(crate) bounds: Vec<Vec<Option<f64>>>,
     /// Scratch for grouping by label set.
     pub(crate) slots: Slots,
@@ -44,7 +44,7 @@ impl Cache {
             labels: LabelTable::default(),
             rules: vec![Vec::new(); plan.rules.len()],
             selected: vec![Selected::default(); plan.selectors.len()],
-            bounds: vec![Vec::new(); plan.quantiles],
+            bounds: vec![Vec::new(); plan.histograms],
             slots: Slots::default(),
             touched: Slots::default(),
         }

@@ -32,16 +32,16 @@ pub(crate) fn compile(source: &Source<'_>, expression: &Expr) -> Result<Plan, Qu
         return Err(QueryError::NotSimulated { query: source.text().to_owned(), features });
     }
     let mut compiler =
-        Compiler { source, selectors: Vec::new(), rules: Vec::new(), quantiles: 0, subquery_ms: 0 };
+        Compiler { source, selectors: Vec::new(), rules: Vec::new(), histograms: 0, subquery_ms: 0 };
     let root = compiler.root(expression)?;
-    Ok(Plan { root, selectors: compiler.selectors, rules: compiler.rules, quantiles: compiler.quantiles })
+    Ok(Plan { root, selectors: compiler.selectors, rules: compiler.rules, histograms: compiler.histograms })
 }
 
 struct Compiler<'a> {
     source: &'a Source<'a>,
     selectors: Vec<Selector>,
     rules: Vec<LabelRule>,
-    quantiles: usize,
+    histograms: usize,
     subquery_ms: i64,
 }
 

@@ -1,5 +1,7 @@
 //! Functions of each element of an instant vector.
 
+use std::f64::consts::PI;
+
 use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::plan::{MapFunction, RuleRef};
 
@@ -30,6 +32,21 @@ impl Evaluator<'_> {
                     value
                 }
             }),
+            MapFunction::Acos => self.map(elements, rule, libm::acos),
+            MapFunction::Acosh => self.map(elements, rule, libm::acosh),
+            MapFunction::Asin => self.map(elements, rule, libm::asin),
+            MapFunction::Asinh => self.map(elements, rule, libm::asinh),
+            MapFunction::Atan => self.map(elements, rule, libm::atan),
+            MapFunction::Atanh => self.map(elements, rule, libm::atanh),
+            MapFunction::Cos => self.map(elements, rule, libm::cos),
+            MapFunction::Cosh => self.map(elements, rule, libm::cosh),
+            MapFunction::Sin => self.map(elements, rule, libm::sin),
+            MapFunction::Sinh => self.map(elements, rule, libm::sinh),
+            MapFunction::Tan => self.map(elements, rule, libm::tan),
+            MapFunction::Tanh => self.map(elements, rule, libm::tanh),
+            MapFunction::Deg => self.map(elements, rule, |radians| radians * 180.0 / PI),
+            MapFunction::Rad => self.map(elements, rule, |degrees| degrees * PI / 180.0),
+            MapFunction::Date(part) => self.map(elements, rule, |seconds| part.of(seconds)),
             MapFunction::Round(nearest) => {
                 // Upstream's way to round: ties go up, and the inverse is exact for decimal fractions.
                 let inverse = 1.0 / self.scalar(nearest, at_ms)?;

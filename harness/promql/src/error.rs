@@ -6,7 +6,7 @@ pub const MAX_STEPS: i64 = 11_000;
 /// How many steps all subqueries of one evaluation may take together.
 pub const MAX_SUBQUERY_STEPS: i64 = 10_000_000;
 
-/// Why an evaluation has no result. The texts of the first five are upstream's.
+/// Why an evaluation has no result. The texts of the first six are upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// Two elements of a result would have the same labels.
@@ -33,9 +33,12 @@ pub enum EvalError {
     /// With `group_left` or `group_right`, two results have the same labels.
     #[error("multiple matches for labels: grouping labels must ensure unique matches")]
     GroupingNotUnique,
-    /// `topk` or `bottomk` of a number that is no integer.
+    /// `topk` or `bottomk` of NaN.
+    #[error("Parameter value is NaN")]
+    NotANumber,
+    /// `topk` or `bottomk` of a number that is too large for an integer.
     #[error("Scalar value {0} overflows int64")]
-    NotAnInteger(String),
+    TooLarge(String),
     /// Only scalars and instant vectors have a range evaluation.
     #[error("a range query needs an expression of type scalar or instant vector, not {0}")]
     NotForRanges(&'static str),

@@ -2,8 +2,12 @@
 //!
 //! Inside, labels are numbers ([`LabelId`]); label sets come back when a result leaves.
 //!
-//! Deviation: upstream evaluates a range query (and a subquery) node by node over all steps, and fails
-//! when two series get the same labels even at different steps; here each step stands alone.
+//! Upstream evaluates a range query (and a subquery) node by node over all steps, here each step stands
+//! alone. One thing tells the difference: where functions of ranges, the unary minus and the functions of
+//! labels give two series the same labels, upstream fails even if these are never there at the same step.
+//! So over several steps the evaluator remembers which series the results came from.
+
+use std::collections::BTreeMap;
 
 use crate::cache::{Cache, LabelId};
 use crate::error::{EvalError, MAX_STEPS};
@@ -45,6 +49,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) series: usize,
     pub(crate) samples: u64,
     pub(crate) subquery_steps: i64,
+    /// Over several steps: the labels that a rule made of a series, and that series.
+    pub(crate) origins: Option<BTreeMap<(RuleRef, LabelId), LabelId>>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -57,7 +63,7 @@ impl<'a> Evaluator<'a> {
     ) -> Self {
         cache.refresh(plan, storage);
         cache.touched.clear();
-        Self { plan, storage, cache, options, ends, series: 0, samples: 0, subquery_steps: 0 }
+        Self { plan, storage, cache, options, ends, series: 0, samples: 0, subquery_steps: 0, origins: None }
     }
 
     /// Evaluates at one time.
@@ -145,7 +151,7 @@ impl<'a> Evaluator<'a> {
             }
             VectorNode::Negate { operand, rule } => {
                 let elements = self.vector(operand, at_ms)?;
-                self.map(elements, Some(*rule), |value| -value)
+                self.relabel_series(elements, *rule, |value| -value)
             }
             VectorNode::Map { function, operand, rule } => {
                 let elements = self.vector(operand, at_ms)?;
@@ -174,9 +180,9 @@ impl<'a> Evaluator<'a> {
             }
             VectorNode::Relabel { operand, rule } => {
                 let elements = self.vector(operand, at_ms)?;
-                self.map(elements, Some(*rule), |value| value)
+                self.relabel_series(elements, *rule, |value| value)
             }
-            VectorNode::HistogramQuantile(node) => self.histogram_quantile(node, at_ms),
+            VectorNode::Histogram(node) => self.histogram(node, at_ms),
             VectorNode::OverTime { function, range, rule } => self.over_time(function, range, *rule, at_ms),
             VectorNode::AbsentOverTime { range, labels } => {
                 let found = !self.over_time(&RangeFunction::Present, range, None, at_ms)?.is_empty();
@@ -210,6 +216,24 @@ impl<'a> Evaluator<'a> {
             self.unique(&elements)?;
         }
         Ok(elements)
+    }
+
+    /// [`Self::map`] where no two series may get the same labels, at whatever steps.
+    pub(crate) fn relabel_series(
+        &mut self,
+        elements: Vec<Element>,
+        rule: RuleRef,
+        function: impl Fn(f64) -> f64,
+    ) -> Evaluated<Vec<Element>> {
+        if let Some(origins) = &mut self.origins {
+            for element in &elements {
+                let labels = self.cache.relabel(self.plan, rule, element.labels);
+                if *origins.entry((rule, labels)).or_insert(element.labels) != element.labels {
+                    return Err(EvalError::SameLabels);
+                }
+            }
+        }
+        self.map(elements, Some(rule), function)
     }
 
     /// Refuses two elements with the same labels (prometheus promql/value.go: ContainsSameLabelset).

@@ -1,9 +1,9 @@
-//! Quantiles of classic histograms.
+//! Quantiles and fractions of classic histograms.
 
 use crate::cache::LabelId;
 use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::labels::BUCKET_BOUND;
-use crate::plan::HistogramQuantile;
+use crate::plan::{Histogram, HistogramFunction};
 
 /// Relative differences between neighbouring buckets that count as noise
 /// (prometheus promql/quantile.go: smallDeltaTolerance).
@@ -17,12 +17,13 @@ struct Bucket {
 }
 
 impl Evaluator<'_> {
-    pub(crate) fn histogram_quantile(
-        &mut self,
-        node: &HistogramQuantile,
-        at_ms: i64,
-    ) -> Evaluated<Vec<Element>> {
-        let quantile = self.scalar(&node.quantile, at_ms)?;
+    pub(crate) fn histogram(&mut self, node: &Histogram, at_ms: i64) -> Evaluated<Vec<Element>> {
+        let question = match &node.function {
+            HistogramFunction::Quantile(quantile) => Question::Quantile(self.scalar(quantile, at_ms)?),
+            HistogramFunction::Fraction(lower, upper) => {
+                Question::Fraction { lower: self.scalar(lower, at_ms)?, upper: self.scalar(upper, at_ms)? }
+            }
+        };
         let elements = self.vector(&node.operand, at_ms)?;
         self.cache.slots.clear();
         let mut results: Vec<LabelId> = Vec::new();
@@ -38,14 +39,14 @@ impl Evaluator<'_> {
             buckets.push((slot, Bucket { bound, count: element.value }));
         }
         let mut own = Vec::new();
-        let mut quantiles = Vec::with_capacity(results.len());
+        let mut answers = Vec::with_capacity(results.len());
         for (slot, labels) in results.into_iter().enumerate() {
             own.clear();
             own.extend(buckets.iter().filter(|(of, _)| *of == slot).map(|(_, bucket)| *bucket));
-            quantiles.push(Element { labels, value: bucket_quantile(quantile, &mut own) });
+            answers.push(Element { labels, value: question.answer(&mut own) });
         }
-        self.unique(&quantiles)?;
-        Ok(quantiles)
+        self.unique(&answers)?;
+        Ok(answers)
     }
 
     fn bucket_bound(&mut self, index: usize, labels: LabelId) -> Option<f64> {
@@ -58,6 +59,22 @@ impl Evaluator<'_> {
         bounds.resize(bounds.len().max(labels.index() + 1), None);
         bounds[labels.index()] = Some(bound);
         Some(bound)
+    }
+}
+
+/// A [`HistogramFunction`] with its parameters at one time.
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    Quantile(f64),
+    Fraction { lower: f64, upper: f64 },
+}
+
+impl Question {
+    fn answer(self, buckets: &mut Vec<Bucket>) -> f64 {
+        match self {
+            Self::Quantile(quantile) => bucket_quantile(quantile, buckets),
+            Self::Fraction { lower, upper } => bucket_fraction(lower, upper, buckets),
+        }
     }
 }
 
@@ -77,11 +94,9 @@ fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    buckets.sort_by(|one, other| one.bound.total_cmp(&other.bound));
-    if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
+    if !is_complete(buckets) {
         return f64::NAN;
     }
-    merge_same_bounds(buckets);
     make_monotonic(buckets);
     let &[.., second_highest, highest] = buckets.as_slice() else { return f64::NAN };
     if highest.count == 0.0 {
@@ -103,6 +118,53 @@ fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
         }
     }
     start + (end - start) * (rank / count)
+}
+
+/// The share of observations between two values by linear interpolation within buckets
+/// (prometheus promql/quantile.go: BucketFraction).
+///
+/// NaN without a `+Inf` bucket or without observations. A bucket without a finite lower bound counts
+/// whole as soon as a value lies in it; the first bucket starts at 0 if its bound is positive.
+fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if !is_complete(buckets) {
+        return f64::NAN;
+    }
+    let observations = buckets.last().map_or(0.0, |last| last.count);
+    if observations == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    (rank_of(upper, buckets, observations) - rank_of(lower, buckets, observations)) / observations
+}
+
+/// How many observations are estimated to be below a value.
+fn rank_of(value: f64, buckets: &[Bucket], observations: f64) -> f64 {
+    let mut rank = 0.0;
+    let mut start =
+        if buckets.first().is_some_and(|first| first.bound <= 0.0) { f64::NEG_INFINITY } else { 0.0 };
+    for &Bucket { bound: end, count } in buckets {
+        let found = if start >= value {
+            rank
+        } else if end <= value {
+            (rank, start) = (count, end);
+            continue;
+        } else if start == f64::NEG_INFINITY {
+            count
+        } else {
+            rank + (count - rank) * (value - start) / (end - start)
+        };
+        return if found > observations { observations } else { found };
+    }
+    observations
+}
+
+/// Brings buckets in order, one for each bound, and says whether the `+Inf` bucket is among them.
+fn is_complete(buckets: &mut Vec<Bucket>) -> bool {
+    buckets.sort_by(|one, other| one.bound.total_cmp(&other.bound));
+    merge_same_bounds(buckets);
+    buckets.last().is_some_and(|last| last.bound == f64::INFINITY)
 }
 
 /// prometheus promql/quantile.go: coalesceBuckets
@@ -181,6 +243,30 @@ mod tests {
             let close = found == *expected || (found - expected).abs() < 1e-15;
             assert!(close, "{name}: {found} instead of {expected}");
         }
+    }
+
+    #[test]
+    fn fractions_follow_upstream() {
+        let latency = [(0.1, 10.0), (0.5, 30.0), (INF, 40.0)];
+        let signed = [(-1.0, 10.0), (1.0, 30.0), (INF, 40.0)];
+        let cases: &[(&str, f64, f64, &Buckets, f64)] = &[
+            ("whole buckets", 0.1, 0.5, &latency, 0.5),
+            ("parts of buckets", 0.05, 0.3, &latency, 0.375),
+            ("everything", -INF, INF, &latency, 1.0),
+            ("the +Inf bucket is not interpolated", 0.0, 100.0, &latency, 0.75),
+            ("the -Inf bucket counts whole", -5.0, 0.0, &signed, 0.25),
+            ("nothing lies between a value and itself", 0.2, 0.2, &latency, 0.0),
+            ("values in the wrong order", 0.5, 0.1, &latency, 0.0),
+        ];
+        for (name, lower, upper, buckets, expected) in cases {
+            let mut own = buckets.iter().map(|&(bound, count)| Bucket { bound, count }).collect();
+            assert_eq!(bucket_fraction(*lower, *upper, &mut own), *expected, "{name}");
+        }
+        let of = |lower, buckets: &Buckets| {
+            let mut own = buckets.iter().map(|&(bound, count)| Bucket { bound, count }).collect();
+            bucket_fraction(lower, 1.0, &mut own)
+        };
+        assert!(of(f64::NAN, &latency).is_nan() && of(0.0, &latency[..2]).is_nan() && of(0.0, &[]).is_nan());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod aggregate;
 mod binary;
 mod cache;
+mod calendar;
 mod compile;
 mod elementwise;
 mod error;

@@ -9,8 +9,10 @@ use crate::sum::{Mean, Sum, quantile};
 pub(crate) struct Bounds {
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
-    /// The parameter of `quantile_over_time`.
-    pub(crate) quantile: f64,
+    /// The evaluation time, which `@` and `offset` do not move.
+    pub(crate) at_ms: i64,
+    /// The parameter of `quantile_over_time` or `predict_linear`; NaN for the others.
+    pub(crate) parameter: f64,
 }
 
 /// Applies a function to a window with at least one sample; none if it needs more.
@@ -25,7 +27,7 @@ pub(crate) fn apply(function: &RangeFunction, window: Window<'_>, bounds: Bounds
         RangeFunction::Delta => return extrapolated(window, bounds, false, None),
         RangeFunction::Irate => return last_change(window, true),
         RangeFunction::Idelta => return last_change(window, false),
-        RangeFunction::Deriv => return slope(window),
+        RangeFunction::Deriv => return Some(regression(window, *window.times.first()?)?.slope),
         RangeFunction::Changes => {
             pairs(values).filter(|(before, after)| changed(*before, *after)).count() as f64
         }
@@ -47,7 +49,11 @@ pub(crate) fn apply(function: &RangeFunction, window: Window<'_>, bounds: Bounds
         RangeFunction::Stddev => variance(values).sqrt(),
         RangeFunction::Stdvar => variance(values),
         RangeFunction::Present => 1.0,
-        RangeFunction::Quantile(_) => quantile(bounds.quantile, &mut values.to_vec()),
+        RangeFunction::Quantile(_) => quantile(bounds.parameter, &mut values.to_vec()),
+        RangeFunction::PredictLinear(_) => {
+            let Line { slope, intercept } = regression(window, bounds.at_ms)?;
+            slope * bounds.parameter + intercept
+        }
     })
 }
 
@@ -104,19 +110,30 @@ fn last_change(window: Window<'_>, is_rate: bool) -> Option<f64> {
     Some(if is_rate { change / ((after_ms - before_ms) as f64 / 1000.0) } else { change })
 }
 
-/// Least-squares slope per second (prometheus promql/functions.go: linearRegression).
-fn slope(window: Window<'_>) -> Option<f64> {
+/// A straight line through samples.
+struct Line {
+    /// Per second.
+    slope: f64,
+    /// The value at the origin.
+    intercept: f64,
+}
+
+/// Least-squares line with time counted from `origin_ms` (prometheus promql/functions.go:
+/// linearRegression). Samples that are all the same make a line that knows no rounding.
+fn regression(window: Window<'_>, origin_ms: i64) -> Option<Line> {
     if window.len() < 2 {
         return None;
     }
     let first = window.values[0];
     if window.values.iter().all(|&value| value == first) {
-        return Some(if first.is_infinite() { f64::NAN } else { 0.0 });
+        return Some(match first.is_infinite() {
+            true => Line { slope: f64::NAN, intercept: f64::NAN },
+            false => Line { slope: 0.0, intercept: first },
+        });
     }
-    let origin = window.times[0];
     let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
     for (&time, &y) in window.times.iter().zip(window.values) {
-        let x = (time - origin) as f64 / 1e3;
+        let x = (time - origin_ms) as f64 / 1e3;
         x_sum.add(x);
         y_sum.add(y);
         xy_sum.add(x * y);
@@ -126,7 +143,8 @@ fn slope(window: Window<'_>) -> Option<f64> {
     let (x, y) = (x_sum.total(), y_sum.total());
     let covariance = xy_sum.total() - x * y / count;
     let variance = xx_sum.total() - x * x / count;
-    Some(covariance / variance)
+    let slope = covariance / variance;
+    Some(Line { slope, intercept: y / count - slope * x / count })
 }
 
 /// Population variance (prometheus promql/functions.go: varianceOverTime).

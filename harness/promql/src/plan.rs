@@ -1,6 +1,7 @@
 //! What a query does, resolved: functions and operators as enums, times in milliseconds, labels as
 //! [`LabelRule`]s. The evaluator walks these trees and nothing else.
 
+use crate::calendar::DatePart;
 use crate::labels::{Labels, METADATA, METRIC_NAME};
 use crate::matcher::{Matcher, Pattern};
 
@@ -10,8 +11,8 @@ pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) selectors: Vec<Selector>,
     pub(crate) rules: Vec<LabelRule>,
-    /// How many histogram quantiles there are; each keeps its own memory of bucket bounds.
-    pub(crate) quantiles: usize,
+    /// How many functions of classic histograms there are; each keeps its own memory of bucket bounds.
+    pub(crate) histograms: usize,
 }
 
 /// The type of a query's result.
@@ -68,7 +69,7 @@ pub(crate) struct Shift {
 pub(crate) struct SelectorRef(pub(crate) usize);
 
 /// Index into [`Plan::rules`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RuleRef(pub(crate) usize);
 
 /// Samples over a window that ends at the evaluation time.
@@ -127,7 +128,7 @@ pub(crate) enum VectorNode {
         operand: Box<VectorNode>,
         rule: RuleRef,
     },
-    HistogramQuantile(Box<HistogramQuantile>),
+    Histogram(Box<Histogram>),
     OverTime {
         function: RangeFunction,
         range: Range,
@@ -153,15 +154,23 @@ pub(crate) enum VectorNode {
 }
 
 #[derive(Debug)]
-pub(crate) struct HistogramQuantile {
-    pub(crate) quantile: ScalarNode,
+pub(crate) struct Histogram {
+    pub(crate) function: HistogramFunction,
     pub(crate) operand: VectorNode,
     /// Which buckets belong to one histogram.
     pub(crate) group: RuleRef,
     /// The labels of the result.
     pub(crate) result: RuleRef,
-    /// Number of this quantile among those of the query.
+    /// Number of this function among those of the query.
     pub(crate) index: usize,
+}
+
+/// What is asked of a classic histogram.
+#[derive(Debug)]
+pub(crate) enum HistogramFunction {
+    Quantile(ScalarNode),
+    /// The share of observations between two values.
+    Fraction(ScalarNode, ScalarNode),
 }
 
 #[derive(Debug)]
@@ -219,6 +228,7 @@ pub(crate) enum BinaryOp {
     Div,
     Mod,
     Pow,
+    Atan2,
     Compare(Comparison),
 }
 
@@ -244,6 +254,21 @@ pub(crate) enum MapFunction {
     Log10,
     Sqrt,
     Sgn,
+    Acos,
+    Acosh,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
+    Cos,
+    Cosh,
+    Sin,
+    Sinh,
+    Tan,
+    Tanh,
+    Deg,
+    Rad,
+    Date(DatePart),
     Round(ScalarNode),
     Clamp(ScalarNode, ScalarNode),
     ClampMin(ScalarNode),
@@ -271,6 +296,8 @@ pub(crate) enum RangeFunction {
     Stdvar,
     Present,
     Quantile(ScalarNode),
+    /// With how many seconds from the evaluation time on.
+    PredictLinear(ScalarNode),
 }
 
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::storage::Storage;
 /// Something of PromQL that this crate does not evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feature {
-    /// Its name, such as "PromQL function `predict_linear`".
+    /// Its name, such as "PromQL function `histogram_count`".
     pub name: String,
     /// Where it stands in the query, where that is known.
     pub position: Option<Position>,
@@ -175,11 +175,11 @@ impl Query {
     /// The text is not PromQL, uses features that are not simulated (all are named), or is too large.
     ///
     /// ```
-    /// let error = promql::Query::parse("predict_linear(free_bytes[1h], 3600) < 0").unwrap_err();
+    /// let error = promql::Query::parse("mad_over_time(free_bytes[1h]) < 0").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "not simulated: PromQL function `predict_linear` (line 1, column 1)\n  \
-    ///      | predict_linear(free_bytes[1h], 3600) < 0\n  | ^"
+    ///     "not simulated: PromQL function `mad_over_time` (line 1, column 1)\n  \
+    ///      | mad_over_time(free_bytes[1h]) < 0\n  | ^"
     /// );
     /// ```
     pub fn parse(text: &str) -> Result<Self, QueryError> {

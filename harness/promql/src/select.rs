@@ -45,11 +45,13 @@ impl Evaluator<'_> {
     ) -> Evaluated<Vec<Element>> {
         let end_ms = self.shifted(range.shift, at_ms);
         let start_ms = end_ms.saturating_sub(range.range_ms);
-        let quantile = match function {
-            RangeFunction::Quantile(quantile) => self.scalar(quantile, at_ms)?,
+        let parameter = match function {
+            RangeFunction::Quantile(parameter) | RangeFunction::PredictLinear(parameter) => {
+                self.scalar(parameter, at_ms)?
+            }
             _ => f64::NAN,
         };
-        let bounds = Bounds { start_ms, end_ms, quantile };
+        let bounds = Bounds { start_ms, end_ms, at_ms, parameter };
         let mut elements = Vec::new();
         match &range.source {
             RangeSource::Selector(selector) => {
@@ -77,7 +79,10 @@ impl Evaluator<'_> {
                 }
             }
         }
-        self.map(elements, rule, |value| value)
+        match rule {
+            Some(rule) => self.relabel_series(elements, rule, |value| value),
+            None => Ok(elements),
+        }
     }
 
     /// The samples of a range vector themselves.
@@ -132,6 +137,7 @@ impl Evaluator<'_> {
     pub(crate) fn columns(&mut self, node: &VectorNode, steps: Steps) -> Evaluated<Vec<(LabelId, Column)>> {
         let mut places: BTreeMap<LabelId, usize> = BTreeMap::new();
         let mut columns: Vec<(LabelId, Column)> = Vec::new();
+        self.origins.get_or_insert_default();
         for at_ms in steps {
             for element in self.vector(node, at_ms)? {
                 let place = *places.entry(element.labels).or_insert_with(|| {

@@ -169,8 +169,14 @@ impl<'a> Source<'a> {
             match (token.kind, token.text) {
                 (Kind::Symbol, "[") => in_brackets = true,
                 (Kind::Symbol, "]") => in_brackets = false,
-                (Kind::Symbol, text) if in_brackets && text != ":" => {
-                    return Err(self.not_simulated("duration expression (in `[…]`)".to_owned(), token.at));
+                (Kind::Symbol, text) if (in_brackets && text != ":") || (after_offset && text == "(") => {
+                    return Err(self.not_simulated("duration expression".to_owned(), token.at));
+                }
+                (Kind::Word, text)
+                    if (in_brackets || after_offset)
+                        && ["step", "min", "max"].iter().any(|name| text.eq_ignore_ascii_case(name)) =>
+                {
+                    return Err(self.not_simulated("duration expression".to_owned(), token.at));
                 }
                 (Kind::Number, text) if !short_enough(text, in_brackets || after_offset) => {
                     return Err(

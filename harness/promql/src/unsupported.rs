@@ -1,29 +1,46 @@
 //! What a query uses that is not simulated, listed before anything is compiled.
 
-use promql_parser::parser::token::{T_ATAN2, T_LIMIT_RATIO, T_LIMITK};
+use promql_parser::parser::token::{T_LIMIT_RATIO, T_LIMITK};
 use promql_parser::parser::{Expr, VectorSelector};
 
 use crate::query::Feature;
 use crate::source::Source;
 
-/// The PromQL functions that are evaluated. All others of Prometheus are refused by name: dates (there
-/// is no calendar in virtual time), trigonometry, forecasts, native histograms, experimental ones.
-pub const FUNCTIONS: [&str; 43] = [
+/// The PromQL functions that are evaluated: all that Prometheus documents as stable and that make sense
+/// of floats. Refused by name are those of native histograms alone (`histogram_count`, `histogram_sum`,
+/// `histogram_avg`, `histogram_stddev`, `histogram_stdvar`) and the experimental ones, which a
+/// Prometheus without feature flags refuses too.
+pub const FUNCTIONS: [&str; 67] = [
     "abs",
     "absent",
     "absent_over_time",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
     "avg_over_time",
     "ceil",
     "changes",
     "clamp",
     "clamp_max",
     "clamp_min",
+    "cos",
+    "cosh",
     "count_over_time",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "days_in_month",
+    "deg",
     "delta",
     "deriv",
     "exp",
     "floor",
+    "histogram_fraction",
     "histogram_quantile",
+    "hour",
     "idelta",
     "increase",
     "irate",
@@ -35,23 +52,32 @@ pub const FUNCTIONS: [&str; 43] = [
     "log2",
     "max_over_time",
     "min_over_time",
+    "minute",
+    "month",
     "pi",
+    "predict_linear",
     "present_over_time",
     "quantile_over_time",
+    "rad",
     "rate",
     "resets",
     "round",
     "scalar",
     "sgn",
+    "sin",
+    "sinh",
     "sort",
     "sort_desc",
     "sqrt",
     "stddev_over_time",
     "stdvar_over_time",
     "sum_over_time",
+    "tan",
+    "tanh",
     "time",
     "timestamp",
     "vector",
+    "year",
 ];
 
 /// Everything in the expression that is not simulated, in order of appearance, each once.
@@ -79,9 +105,6 @@ impl Found<'_> {
             Expr::Unary(unary) => self.walk(&unary.expr),
             Expr::Binary(binary) => {
                 self.walk(&binary.lhs);
-                if binary.op.id() == T_ATAN2 {
-                    self.add("PromQL operator", "atan2");
-                }
                 let fill = binary.modifier.as_ref().map(|modifier| &modifier.fill_values);
                 if fill.is_some_and(|fill| fill.lhs.is_some() || fill.rhs.is_some()) {
                     self.add("PromQL modifier", "fill");

@@ -46,11 +46,11 @@ fn selectors_are_listed_with_their_times() {
 
 #[test]
 fn everything_that_is_not_simulated_is_named_at_once() {
-    let text = "hour() + sum(predict_linear(x[5m], 60)) + limitk(1, x) + hour()";
+    let text = "histogram_sum(x) + sum(mad_over_time(x[5m])) + limitk(1, x) + histogram_sum(x)";
     let QueryError::NotSimulated { features, .. } = Query::parse(text).unwrap_err() else { panic!() };
     let names: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
     let expected =
-        ["PromQL function `hour`", "PromQL function `predict_linear`", "PromQL aggregation `limitk`"];
+        ["PromQL function `histogram_sum`", "PromQL function `mad_over_time`", "PromQL aggregation `limitk`"];
     assert_eq!(names, expected);
 }
 
@@ -141,6 +141,8 @@ fn every_listed_function_can_be_called() {
             "label_replace" => "x, 'a', 'b', 'c', 'd'",
             "label_join" => "x, 'a', 'b', 'c'",
             "histogram_quantile" => "0.9, x",
+            "histogram_fraction" => "0, 1, x",
+            "predict_linear" => "x[5m], 60",
             "quantile_over_time" => "0.9, x[5m]",
             "rate" | "increase" | "delta" | "irate" | "idelta" | "deriv" | "changes" | "resets" => "x[5m]",
             over_time if over_time.ends_with("_over_time") => "x[5m]",

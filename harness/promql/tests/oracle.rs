@@ -7,8 +7,8 @@
 mod common;
 #[path = "common/generate.rs"]
 mod generate;
-#[path = "common/upstream.rs"]
-mod upstream;
+#[path = "common/promqltest.rs"]
+mod promqltest;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -83,20 +83,17 @@ fn generated_queries_agree_with_prometheus() {
 
 #[test]
 fn the_queries_of_prometheus_own_tests_agree() {
-    let module = "github.com/prometheus/prometheus";
-    let output = Command::new("go")
-        .args(["list", "-m", "-f", "{{.Dir}}", module])
-        .current_dir(oracle_folder())
-        .output()
-        .expect("the oracle needs Go; running `go` failed");
-    assert!(output.status.success(), "`go list` failed: {}", String::from_utf8_lossy(&output.stderr));
-    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-    let cases = upstream::cases(&folder.join("promql/promqltest/testdata"));
     let simulated = |query: &str| !matches!(Query::parse(query), Err(QueryError::NotSimulated { .. }));
-    let questions: Vec<Question> = cases
+    let questions: Vec<Question> = promqltest::files(&promqltest::folder())
         .into_iter()
-        .filter(|case| simulated(&case.query))
-        .map(|case| Question { place: case.place, series: case.series, query: case.query, time: case.time })
+        .flat_map(|(_, evals)| evals)
+        .filter(|eval| simulated(&eval.query))
+        .map(|eval| Question {
+            place: format!("{} {}", eval.place, eval.query),
+            series: eval.loaded.floats.clone().into_iter().collect(),
+            query: eval.query,
+            time: eval.time,
+        })
         .collect();
     assert!(questions.len() > 700, "only {} queries were found", questions.len());
     compare(&questions);

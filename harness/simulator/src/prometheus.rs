@@ -197,7 +197,7 @@ mod tests {
             matches!(&refused, RefusedQuery::Rejected(text) if text.starts_with("bad_data")),
             "{refused:?}"
         );
-        let beyond = state.query("predict_linear(up[5m], 60)", Time::ZERO).unwrap_err();
+        let beyond = state.query("mad_over_time(up[5m])", Time::ZERO).unwrap_err();
         assert!(matches!(&beyond, RefusedQuery::NotSimulated(_)), "{beyond:?}");
     }
 }

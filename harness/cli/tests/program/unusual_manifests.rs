@@ -91,9 +91,9 @@ fn a_gate_that_cannot_work_aborts_every_update_after_five_errors() {
 
 #[test]
 fn a_query_that_is_not_simulated_is_refused_by_name() {
-    let function = "PromQL function `predict_linear`";
+    let function = "PromQL function `mad_over_time`";
     let place = "base/model-serving/analysistemplate.yaml:11:18";
-    with_query("predict_linear(x[5m], 60)", "becomes: promoted").refused(2, &[&[function, place]]);
+    with_query("mad_over_time(x[5m])", "becomes: promoted").refused(2, &[&[function, place]]);
 }
 
 #[test]

@@ -4,9 +4,12 @@ use promql_parser::label::MatchOp as ParsedOp;
 use promql_parser::parser::{Call, Expr};
 
 use super::{Compiled, Compiler, without_parentheses};
+use crate::calendar::DatePart;
 use crate::labels::{BUCKET_BOUND, Labels, METADATA, METRIC_NAME};
 use crate::matcher::Pattern;
-use crate::plan::{HistogramQuantile, LabelRule, MapFunction, RangeFunction, ScalarNode, Shift, VectorNode};
+use crate::plan::{
+    Histogram, HistogramFunction, LabelRule, MapFunction, RangeFunction, ScalarNode, Shift, VectorNode,
+};
 use crate::query::{Feature, QueryError};
 
 impl Compiler<'_> {
@@ -34,16 +37,27 @@ impl Compiler<'_> {
                 let rule = self.label_join(call)?;
                 VectorNode::Relabel { operand, rule: self.rule(rule) }
             }
-            "histogram_quantile" => self.histogram_quantile(call)?,
-            "quantile_over_time" => {
-                let quantile = self.scalar(argument(call, 0))?;
-                let range = self.range(argument(call, 1))?;
-                let rule = Some(self.drop_metadata());
-                VectorNode::OverTime { function: RangeFunction::Quantile(quantile), range, rule }
+            "histogram_quantile" => {
+                let function = HistogramFunction::Quantile(self.scalar(argument(call, 0))?);
+                self.histogram(function, argument(call, 1))?
             }
-            name => match range_function(name) {
-                Some(function) => self.over_time(function, call)?,
-                None => self.map(call)?,
+            "histogram_fraction" => {
+                let (lower, upper) = (self.scalar(argument(call, 0))?, self.scalar(argument(call, 1))?);
+                self.histogram(HistogramFunction::Fraction(lower, upper), argument(call, 2))?
+            }
+            "quantile_over_time" => {
+                let function = RangeFunction::Quantile(self.scalar(argument(call, 0))?);
+                self.over_time(function, argument(call, 1))?
+            }
+            "predict_linear" => {
+                let range = self.range(argument(call, 0))?;
+                let function = RangeFunction::PredictLinear(self.scalar(argument(call, 1))?);
+                VectorNode::OverTime { function, range, rule: Some(self.drop_metadata()) }
+            }
+            name => match (range_function(name), date_part(name)) {
+                (Some(function), _) => self.over_time(function, argument(call, 0))?,
+                (None, Some(part)) => self.date(part, call)?,
+                (None, None) => self.map(call)?,
             },
         };
         Ok(node)
@@ -64,12 +78,21 @@ impl Compiler<'_> {
         Ok(VectorNode::Timestamp { operand, rule: self.drop_metadata() })
     }
 
-    fn over_time(&mut self, function: RangeFunction, call: &Call) -> Compiled<VectorNode> {
-        let range = self.range(argument(call, 0))?;
+    fn over_time(&mut self, function: RangeFunction, range: &Expr) -> Compiled<VectorNode> {
+        let range = self.range(range)?;
         // `last_over_time` alone keeps the metric's name (promql/engine.go: eval, Call).
         let keeps_name = matches!(function, RangeFunction::Last);
         let rule = (!keeps_name).then(|| self.drop_metadata());
         Ok(VectorNode::OverTime { function, range, rule })
+    }
+
+    /// Without an argument a date function is of the evaluation time.
+    fn date(&mut self, part: DatePart, call: &Call) -> Compiled<VectorNode> {
+        let operand = match call.args.is_empty() {
+            true => Box::new(VectorNode::Of(ScalarNode::Time)),
+            false => self.operand(call)?,
+        };
+        Ok(VectorNode::Map { function: MapFunction::Date(part), operand, rule: self.drop_metadata() })
     }
 
     fn map(&mut self, call: &Call) -> Compiled<VectorNode> {
@@ -84,6 +107,20 @@ impl Compiler<'_> {
             "log10" => MapFunction::Log10,
             "sqrt" => MapFunction::Sqrt,
             "sgn" => MapFunction::Sgn,
+            "acos" => MapFunction::Acos,
+            "acosh" => MapFunction::Acosh,
+            "asin" => MapFunction::Asin,
+            "asinh" => MapFunction::Asinh,
+            "atan" => MapFunction::Atan,
+            "atanh" => MapFunction::Atanh,
+            "cos" => MapFunction::Cos,
+            "cosh" => MapFunction::Cosh,
+            "sin" => MapFunction::Sin,
+            "sinh" => MapFunction::Sinh,
+            "tan" => MapFunction::Tan,
+            "tanh" => MapFunction::Tanh,
+            "deg" => MapFunction::Deg,
+            "rad" => MapFunction::Rad,
             "round" if call.args.len() == 1 => MapFunction::Round(ScalarNode::Number(1.0)),
             "round" => MapFunction::Round(self.scalar(argument(call, 1))?),
             "clamp" => MapFunction::Clamp(self.scalar(argument(call, 1))?, self.scalar(argument(call, 2))?),
@@ -100,18 +137,16 @@ impl Compiler<'_> {
         Ok(VectorNode::Map { function, operand, rule: self.drop_metadata() })
     }
 
-    fn histogram_quantile(&mut self, call: &Call) -> Compiled<VectorNode> {
-        let quantile = self.scalar(argument(call, 0))?;
-        let operand = self.vector(argument(call, 1))?;
+    fn histogram(&mut self, function: HistogramFunction, operand: &Expr) -> Compiled<VectorNode> {
+        let operand = self.vector(operand)?;
         let bound = BUCKET_BOUND.to_owned();
         let group = self.rule(LabelRule::Without(vec![bound.clone()]));
         let mut dropped = METADATA.map(str::to_owned).to_vec();
         dropped.push(bound);
         let result = self.rule(LabelRule::Without(dropped));
-        let index = self.quantiles;
-        self.quantiles += 1;
-        let node = HistogramQuantile { quantile, operand, group, result, index };
-        Ok(VectorNode::HistogramQuantile(Box::new(node)))
+        let index = self.histograms;
+        self.histograms += 1;
+        Ok(VectorNode::Histogram(Box::new(Histogram { function, operand, group, result, index })))
     }
 
     fn label_replace(&self, call: &Call) -> Compiled<LabelRule> {
@@ -148,6 +183,20 @@ impl Compiler<'_> {
     fn text_argument(&self, call: &Call, at: usize) -> Compiled<String> {
         self.text(argument(call, at))
     }
+}
+
+fn date_part(name: &str) -> Option<DatePart> {
+    Some(match name {
+        "minute" => DatePart::Minute,
+        "hour" => DatePart::Hour,
+        "day_of_week" => DatePart::DayOfWeek,
+        "day_of_month" => DatePart::DayOfMonth,
+        "day_of_year" => DatePart::DayOfYear,
+        "days_in_month" => DatePart::DaysInMonth,
+        "month" => DatePart::Month,
+        "year" => DatePart::Year,
+        _ => return None,
+    })
 }
 
 fn range_function(name: &str) -> Option<RangeFunction> {

@@ -1,8 +1,8 @@
 //! Binary operators and vector matching.
 
 use promql_parser::parser::token::{
-    T_ADD, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MOD, T_MUL, T_NEQ, T_POW,
-    T_SUB,
+    T_ADD, T_ATAN2, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MOD, T_MUL, T_NEQ,
+    T_POW, T_SUB,
 };
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{BinModifier, BinaryExpr, Expr, LabelModifier, VectorMatchCardinality};
@@ -85,6 +85,7 @@ impl Compiler<'_> {
             T_DIV => BinaryOp::Div,
             T_MOD => BinaryOp::Mod,
             T_POW => BinaryOp::Pow,
+            T_ATAN2 => BinaryOp::Atan2,
             T_EQLC => BinaryOp::Compare(Comparison::Equal),
             T_NEQ => BinaryOp::Compare(Comparison::NotEqual),
             T_LSS => BinaryOp::Compare(Comparison::Less),
