@@ -32,8 +32,12 @@ impl Documents {
         let read = |path: &str| tree.documents(path)?.ok().map(<[Node]>::to_vec);
         let files = tree.files().filter_map(|(path, _)| Some((path.to_owned(), read(path)?)));
         let mut documents = Self { files: files.collect(), roles: BTreeMap::new() };
-        let kustomizations: Vec<(String, Node)> =
-            documents.files.iter().filter(|(path, _)| is_kustomization(path)).flat_map(each_with_path).collect();
+        let kustomizations: Vec<(String, Node)> = documents
+            .files
+            .iter()
+            .filter(|(path, _)| is_kustomization(path))
+            .flat_map(each_with_path)
+            .collect();
         for (path, node) in &kustomizations {
             documents.learn_roles(path, node);
         }
@@ -44,7 +48,9 @@ impl Documents {
     pub(crate) fn learn_roles(&mut self, path: &str, kustomization: &Node) {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut learn = |file: &str, target: Option<&Node>| {
-            let Ok(file) = normalise(&format!("{folder}/{file}").trim_start_matches('/').to_owned()) else { return };
+            let Ok(file) = normalise(format!("{folder}/{file}").trim_start_matches('/')) else {
+                return;
+            };
             let role = self.roles.entry(file).or_insert_with(|| Role::Patch(Vec::new()));
             if let Role::Patch(subjects) = role {
                 subjects.extend(target.map(subjects_of).unwrap_or_default());
@@ -203,7 +209,8 @@ pub(crate) fn subjects_of(target: &Node) -> Vec<Subject> {
     ];
     let kinds = target.str_at(&["kind"]).unwrap_or_default();
     let kinds = kinds.trim_matches(['^', '$', '(', ')']);
-    let kinds: Vec<&str> = if kinds.is_empty() || kinds == ".*" { ANY.to_vec() } else { kinds.split('|').collect() };
+    let kinds: Vec<&str> =
+        if kinds.is_empty() || kinds == ".*" { ANY.to_vec() } else { kinds.split('|').collect() };
     let name = target.str_at(&["name"]).map(|name| name.trim_matches(['^', '$']).to_owned());
     kinds.into_iter().map(|kind| Subject { group: None, kind: kind.to_owned(), name: name.clone() }).collect()
 }
@@ -212,7 +219,9 @@ fn is_kustomization(path: &str) -> bool {
     FILE_NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-fn each_with_path<'a>((path, nodes): (&'a String, &'a Vec<Node>)) -> impl Iterator<Item = (String, Node)> + 'a {
+fn each_with_path<'a>(
+    (path, nodes): (&'a String, &'a Vec<Node>),
+) -> impl Iterator<Item = (String, Node)> + 'a {
     nodes.iter().map(|node| (path.clone(), node.clone()))
 }
 

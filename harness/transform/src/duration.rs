@@ -76,7 +76,7 @@ impl Form {
         match (self, old) {
             (Self::Prometheus, _) => Value::String(prometheus_text(span)),
             (Self::Seconds, _) | (Self::Pause | Self::Argo, Value::Int(_))
-                if span.as_nanos() % 1_000_000_000 == 0 =>
+                if span.as_nanos().is_multiple_of(1_000_000_000) =>
             {
                 Value::Int(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))
             }

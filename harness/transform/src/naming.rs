@@ -28,7 +28,7 @@ pub(crate) enum Name {
     /// A mapping with `templateName` and `clusterScope`.
     TemplateReference,
     /// A mapping with `kind` and `name`.
-    KindAndName,
+    Reference,
     /// An entry of `args` of an analysis.
     Argument,
 }
@@ -81,11 +81,14 @@ impl<'n> Naming<'n> {
 
     /// A namespace, or a pattern of namespaces: `!` for all others and `*` for anything may be in it.
     fn namespace(&mut self, node: &mut Node) {
-        let Some(text) = node.as_str().filter(|text| !text.is_empty() && !text.ends_with('*')) else { return };
+        let Some(text) = node.as_str().filter(|text| !text.is_empty() && !text.ends_with('*')) else {
+            return;
+        };
         let (sign, name) = text.strip_prefix('!').map_or(("", text), |name| ("!", name));
         let new = self.names.namespace(name);
         if new.len() > LONGEST_NAMESPACE && !new.contains(['{', '*']) {
-            let message = format!("the namespace `{new}` would be longer than {LONGEST_NAMESPACE} characters");
+            let message =
+                format!("the namespace `{new}` would be longer than {LONGEST_NAMESPACE} characters");
             let problem = node.problem(message).with_help("shorten the namespace, or the suffix of this run");
             self.problems.push(problem);
         }
@@ -166,7 +169,7 @@ impl Change for Naming<'_> {
                     self.cluster_wide(name, "ClusterAnalysisTemplate");
                 }
             }
-            Name::KindAndName => self.kind_and_name(node),
+            Name::Reference => self.kind_and_name(node),
             Name::Argument => self.argument(node),
         }
     }
@@ -217,10 +220,10 @@ fn rules(subject: &Subject) -> Vec<Rule<Name>> {
         "Namespace" if subject.is("", "Namespace") => add("metadata", "name", Name::Namespace),
         "Kustomization" => {
             for list in ["patches", "patchesJson6902"] {
-                add(&format!("{list}/[]"), "target", Name::KindAndName);
+                add(&format!("{list}/[]"), "target", Name::Reference);
             }
-            add("replacements/[]", "source", Name::KindAndName);
-            add("replacements/[]/targets/[]", "select", Name::KindAndName);
+            add("replacements/[]", "source", Name::Reference);
+            add("replacements/[]/targets/[]", "select", Name::Reference);
         }
         _ if is_brought(subject) => add("metadata", "name", Name::Itself),
         _ => {}
@@ -254,11 +257,11 @@ fn references(subject: &Subject, add: &mut impl FnMut(&str, &'static str, Name))
         }
         "PersistentVolumeClaim" => add("spec", "storageClassName", Name::ClusterWide("StorageClass")),
         "ExternalSecret" => {
-            add("spec", "secretStoreRef", Name::KindAndName);
-            add("spec/data/[]/sourceRef", "storeRef", Name::KindAndName);
-            add("spec/dataFrom/[]/sourceRef", "storeRef", Name::KindAndName);
+            add("spec", "secretStoreRef", Name::Reference);
+            add("spec/data/[]/sourceRef", "storeRef", Name::Reference);
+            add("spec/dataFrom/[]/sourceRef", "storeRef", Name::Reference);
         }
-        "RoleBinding" | "ClusterRoleBinding" => add("", "roleRef", Name::KindAndName),
+        "RoleBinding" | "ClusterRoleBinding" => add("", "roleRef", Name::Reference),
         _ => {}
     }
 }
@@ -294,7 +297,9 @@ fn with_service_hosts(text: &str, names: &Names) -> String {
         let (before, after) = rest.split_at(at);
         let start = before.rfind(|c| !is_label(c)).map_or(0, |dot| dot + 1);
         let namespace = &before[start..];
-        let service = before[..start].strip_suffix('.').is_some_and(|service| service.ends_with(|c| is_label(c) || c == '}'));
+        let service = before[..start]
+            .strip_suffix('.')
+            .is_some_and(|service| service.ends_with(|c| is_label(c) || c == '}'));
         let ends = !after[SVC.len()..].starts_with(is_label);
         new.push_str(&before[..start]);
         match service && ends && !namespace.is_empty() {
@@ -316,7 +321,10 @@ mod tests {
     fn hosts_of_services_are_renamed_by_their_namespace() {
         let names = Names::with_suffix("-a1").unwrap();
         let table = [
-            ("http://prometheus.monitoring.svc.cluster.local:9090", "http://prometheus.monitoring-a1.svc.cluster.local:9090"),
+            (
+                "http://prometheus.monitoring.svc.cluster.local:9090",
+                "http://prometheus.monitoring-a1.svc.cluster.local:9090",
+            ),
             ("prometheus.monitoring.svc", "prometheus.monitoring-a1.svc"),
             ("http://a.b.svc/x and http://c.d.svc:80", "http://a.b-a1.svc/x and http://c.d-a1.svc:80"),
             ("https://kubernetes.default.svc", "https://kubernetes.default.svc"),

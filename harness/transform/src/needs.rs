@@ -89,7 +89,8 @@ impl Needs {
             match &event.action {
                 Action::Merge(merge) => {
                     merge.edit.values().for_each(|node| needs.look_at(node));
-                    let written = merge.write.iter().flat_map(|(path, text)| yaml::parse(path, text.as_bytes()));
+                    let written =
+                        merge.write.iter().flat_map(|(path, text)| yaml::parse(path, text.as_bytes()));
                     written.flatten().for_each(|node| needs.look_at(&node));
                 }
                 Action::Apply(files) => applied.extend(files.iter().cloned()),
@@ -173,7 +174,8 @@ fn destinations(repository: &Tree, node: &Node) -> Vec<(String, Option<String>)>
     let namespace = spec.str_at(&["destination", "namespace"]).filter(|it| !it.is_empty()).map(str::to_owned);
     let several = spec.get("sources").and_then(Node::as_seq).unwrap_or_default();
     let sources = spec.get("source").into_iter().chain(several);
-    let folders = sources.filter_map(|source| source.str_at(&["path"])).flat_map(|path| folders(repository, path));
+    let folders =
+        sources.filter_map(|source| source.str_at(&["path"])).flat_map(|path| folders(repository, path));
     folders.map(|folder| (folder, namespace.clone())).collect()
 }
 
@@ -188,13 +190,16 @@ fn folders(repository: &Tree, path: &str) -> Vec<String> {
         parts.len() == pattern.len()
             && parts.iter().zip(&pattern).all(|(part, pattern)| part == pattern || pattern.contains("{{"))
     };
-    let all: BTreeSet<&str> = repository.files().filter_map(|(path, _)| Some(path.rsplit_once('/')?.0)).collect();
+    let all: BTreeSet<&str> =
+        repository.files().filter_map(|(path, _)| Some(path.rsplit_once('/')?.0)).collect();
     all.into_iter().filter(matches).map(str::to_owned).collect()
 }
 
 fn rendered(repository: &Tree, folder: &str) -> Vec<Node> {
     match source_type(repository, folder) {
-        SourceType::Kustomize => kustomize::build(repository, folder).map(|it| it.objects).unwrap_or_default(),
+        SourceType::Kustomize => {
+            kustomize::build(repository, folder).map(|it| it.objects).unwrap_or_default()
+        }
         SourceType::Directory => directory::load(repository, folder).map(|it| it.objects).unwrap_or_default(),
         SourceType::Helm => Vec::new(),
     }
@@ -210,7 +215,8 @@ mod tests {
             let address = PrometheusAddress::parse(url)?;
             Some((address.service, address.namespace.unwrap_or_default(), address.port))
         };
-        let some = |service: &str, namespace: &str, port| Some((service.to_owned(), namespace.to_owned(), port));
+        let some =
+            |service: &str, namespace: &str, port| Some((service.to_owned(), namespace.to_owned(), port));
         let table = [
             ("http://prometheus.monitoring.svc.cluster.local:9090", some("prometheus", "monitoring", 9090)),
             ("http://prometheus.monitoring:9090/", some("prometheus", "monitoring", 9090)),

@@ -116,7 +116,10 @@ impl<'q> Lexer<'q> {
         if end == 0 {
             // A lone brace: no PromQL, and passed over so that the end is reached.
             let length = self.rest.chars().next().map_or(0, char::len_utf8);
-            return if role == Role::Offset { () } else { self.copy(length) };
+            if role != Role::Offset {
+                self.copy(length);
+            }
+            return;
         }
         let text = self.skip(end);
         match rewriter.duration(text, role) {
@@ -224,7 +227,10 @@ mod tests {
             ("x @ 1609746000 offset 5m", "x @ 1609746000 offset <5m>"),
             (r#"x{window="[5m]", y='offset 5m'}[5m]"#, r#"x{window="[5m]", y='offset 5m'}[<5m>]"#),
             ("x # [5m] offset 5m\n+ y[5m]", "x # [5m] offset 5m\n+ y[<5m>]"),
-            (r#"label_replace(x, "a", "[5m]", "b", "\"[5m]")"#, r#"label_replace(x, "a", "[5m]", "b", "\"[5m]")"#),
+            (
+                r#"label_replace(x, "a", "[5m]", "b", "\"[5m]")"#,
+                r#"label_replace(x, "a", "[5m]", "b", "\"[5m]")"#,
+            ),
             ("x[{{args.window}}]", "x[<{{args.window}}>]"),
             (r#"x{v="{{args.v}}"}[5m]"#, r#"x{v="{{args.v}}"}[<5m>]"#),
             ("sum by (offset) (x)", "sum by (offset) (x)"),
@@ -240,7 +246,8 @@ mod tests {
 
     #[test]
     fn only_equality_of_the_asked_label_is_rewritten() {
-        let query = r#"x{namespace="ai", ns="ai", namespace=~"ai", namespace!="ai"} / y{a="b",namespace='ai'}"#;
+        let query =
+            r#"x{namespace="ai", ns="ai", namespace=~"ai", namespace!="ai"} / y{a="b",namespace='ai'}"#;
         let expected =
             r#"x{namespace="<ai>", ns="ai", namespace=~"ai", namespace!="ai"} / y{a="b",namespace='<ai>'}"#;
         assert_eq!(rewrite(query, &mut Mark::default()), expected);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use scenario::{
-    Action, Anchor, Bound, Claim, Expectation, Limit as BoundLimit, Merge, PlannedAction, Reached, ResourceRef,
-    ResourceState, Scenario, State, Trigger,
+    Action, Anchor, Bound, Claim, Expectation, Limit as BoundLimit, Merge, PlannedAction, Reached,
+    ResourceRef, ResourceState, Scenario, State, Trigger,
 };
 use units::{Duration, Rate};
 use yaml::Node;
@@ -83,10 +83,8 @@ fn claim_at_speed(claim: &mut Claim, speed: Speed) {
 }
 
 fn notes_on(scenario: &Scenario, speed: Speed) -> Vec<Note> {
-    let note = |key: &str, text: String| Note {
-        place: Some(scenario.place_of(key)),
-        what: Noted::Scenario(text),
-    };
+    let note =
+        |key: &str, text: String| Note { place: Some(scenario.place_of(key)), what: Noted::Scenario(text) };
     let mut notes = vec![note(
         "expect",
         format!(
@@ -152,7 +150,8 @@ fn with_roles_of_events(scenario: &Scenario, documents: &Documents) -> Documents
     for event in &scenario.events {
         let Action::Merge(Merge { edit, write, .. }) = &event.action else { continue };
         let kustomizations = edit.iter().filter(|(path, _)| documents.role(path) == Role::Kustomization);
-        let kustomizations: Vec<_> = kustomizations.map(|(path, node)| (path.clone(), (**node).clone())).collect();
+        let kustomizations: Vec<_> =
+            kustomizations.map(|(path, node)| (path.clone(), (**node).clone())).collect();
         let written = write.iter().filter(|(path, _)| documents.role(path) == Role::Kustomization);
         let written = written.flat_map(|(path, text)| {
             let nodes = yaml::parse(path, text.as_bytes()).unwrap_or_default();

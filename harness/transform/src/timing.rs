@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use units::Duration;
 use yaml::{Node, Value};
 
-use crate::duration::{Form, Reading, prometheus_duration, prometheus_text};
 use crate::documents::subjects_of;
+use crate::duration::{Form, Reading, prometheus_duration, prometheus_text};
 use crate::fields::{Change, Rule, Subject, is_about};
 use crate::floor::{Bound, Floor, Limit, QUERY_RANGE};
 use crate::query::{self, Role};
@@ -60,7 +60,11 @@ impl Timing {
 
     /// One that divides, and knows what a survey learnt.
     pub(crate) fn at(speed: Speed, survey: Self) -> Self {
-        Self { speed: Some(speed).filter(|speed| !speed.is_real()), arguments: survey.arguments, ..Self::default() }
+        Self {
+            speed: Some(speed).filter(|speed| !speed.is_real()),
+            arguments: survey.arguments,
+            ..Self::default()
+        }
     }
 
     /// The same survey, before it meets an argument: an argument may stand before its use.
@@ -104,10 +108,13 @@ impl Timing {
                 let (field, to) = (field.to_owned(), shown(&node.value));
                 // What is lost below a microsecond in a thousand is no change of a ratio.
                 let is_exact = rounded.saturating_sub(exact) <= exact / 1_000.0;
-                self.note(node, match is_exact {
-                    true => Noted::Scaled { field, from, to },
-                    false => Noted::Rounded { field, from, to },
-                });
+                self.note(
+                    node,
+                    match is_exact {
+                        true => Noted::Scaled { field, from, to },
+                        false => Noted::Rounded { field, from, to },
+                    },
+                );
             }
         }
     }
@@ -159,7 +166,8 @@ impl Timing {
         for (path, text) in paths.iter().filter_map(|path| Some((path, path.as_str()?))) {
             let keys: Vec<&str> = text.split('.').collect();
             if subjects.iter().any(|subject| is_about(&table::rules(subject), &keys)) {
-                let (field, why) = (text.to_owned(), "a replacement copies its value from elsewhere".to_owned());
+                let (field, why) =
+                    (text.to_owned(), "a replacement copies its value from elsewhere".to_owned());
                 self.note(path, Noted::NotScaled { field, why });
             }
         }

@@ -15,7 +15,8 @@ fn parsed(text: &str) -> Node {
 
 /// `spec` at speed 10 of an object with this `spec`.
 fn spec_at_10(kind: &str, spec: &str) -> Node {
-    let manifest = format!("apiVersion: {}\nkind: {kind}\nmetadata: {{name: it}}\nspec: {spec}\n", version(kind));
+    let manifest =
+        format!("apiVersion: {}\nkind: {kind}\nmetadata: {{name: it}}\nspec: {spec}\n", version(kind));
     let changed = at_speed(10.0, &[("it.yaml", &manifest)]);
     parsed(&text(&changed.repository, "it.yaml")).get("spec").unwrap().clone()
 }
@@ -32,78 +33,96 @@ fn version(kind: &str) -> &'static str {
     }
 }
 
+/// A kind, its `spec`, and its `spec` at speed 10.
+const SPECS: &[(&str, &str, &str)] = &[
+    (
+        "Rollout",
+        "{minReadySeconds: 30, progressDeadlineSeconds: 900}",
+        "{minReadySeconds: 3, progressDeadlineSeconds: 90}",
+    ),
+    ("Rollout", "{paused: true}", "{paused: true, progressDeadlineSeconds: 60}"),
+    (
+        "Rollout",
+        "{progressDeadlineSeconds: 600, strategy: {canary: {steps: [{pause: {duration: 5m}}, {pause: {duration: 300}}, {pause: {duration: '300'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 60}}}",
+        "{progressDeadlineSeconds: 60, strategy: {canary: {steps: [{pause: {duration: 30s}}, {pause: {duration: 30}}, {pause: {duration: '30'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 6}}}",
+    ),
+    (
+        "Rollout",
+        "{progressDeadlineSeconds: 600, strategy: {blueGreen: {autoPromotionSeconds: 300, abortScaleDownDelaySeconds: 0}}}",
+        "{progressDeadlineSeconds: 60, strategy: {blueGreen: {autoPromotionSeconds: 30, abortScaleDownDelaySeconds: 0, scaleDownDelaySeconds: 3}}}",
+    ),
+    (
+        "AnalysisTemplate",
+        "{metrics: [{interval: 1m, initialDelay: 90s, provider: {prometheus: {timeout: 40, query: 'rate(x[5m] offset 1m)'}}}]}",
+        "{metrics: [{interval: 6s, initialDelay: 9s, provider: {prometheus: {timeout: 40, query: 'rate(x[30s] offset 6s)'}}}]}",
+    ),
+    (
+        "ClusterAnalysisTemplate",
+        "{metrics: [{provider: {prometheus: {query: x, rangeQuery: {start: 'now() - duration(\"10m\")', end: now(), step: 1m}}}}]}",
+        "{metrics: [{provider: {prometheus: {query: x, rangeQuery: {start: 'now() - duration(\"1m\")', end: now(), step: 6s}}}}]}",
+    ),
+    (
+        "Experiment",
+        "{duration: 10m, progressDeadlineSeconds: 300, templates: [{minReadySeconds: 20}]}",
+        "{duration: 1m, progressDeadlineSeconds: 30, templates: [{minReadySeconds: 2}]}",
+    ),
+    (
+        "Deployment",
+        "{template: {spec: {containers: [{readinessProbe: {initialDelaySeconds: 30, timeoutSeconds: 5}}]}}}",
+        "{progressDeadlineSeconds: 60, template: {spec: {terminationGracePeriodSeconds: 3, containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
+    ),
+    (
+        "Pod",
+        "{terminationGracePeriodSeconds: 60, containers: [{lifecycle: {preStop: {sleep: {seconds: 20}}}}], tolerations: [{tolerationSeconds: 300}]}",
+        "{terminationGracePeriodSeconds: 6, containers: [{lifecycle: {preStop: {sleep: {seconds: 2}}}}], tolerations: [{tolerationSeconds: 30}]}",
+    ),
+    (
+        "CronJob",
+        "{schedule: '* * * * *', startingDeadlineSeconds: 100, jobTemplate: {spec: {activeDeadlineSeconds: 600}}}",
+        "{schedule: '* * * * *', startingDeadlineSeconds: 10, jobTemplate: {spec: {activeDeadlineSeconds: 60}}}",
+    ),
+    (
+        "HorizontalPodAutoscaler",
+        "{behavior: {scaleDown: {stabilizationWindowSeconds: 300, policies: [{periodSeconds: 60}]}}}",
+        "{behavior: {scaleDown: {stabilizationWindowSeconds: 30, policies: [{periodSeconds: 6}]}}}",
+    ),
+    (
+        "ServiceMonitor",
+        "{endpoints: [{interval: 30s, scrapeTimeout: 10s}, {}]}",
+        "{endpoints: [{interval: 3s, scrapeTimeout: 1s}, {}]}",
+    ),
+    (
+        "PodMonitor",
+        "{podMetricsEndpoints: [{interval: 15s}]}",
+        "{podMetricsEndpoints: [{interval: 1s500ms}]}",
+    ),
+    (
+        "PrometheusRule",
+        "{groups: [{interval: 1m, rules: [{expr: 'max_over_time(up[1h:1m]) > 5', for: 5m, keep_firing_for: 10m}]}]}",
+        "{groups: [{interval: 6s, rules: [{expr: 'max_over_time(up[6m:6s]) > 5', for: 30s, keep_firing_for: 1m}]}]}",
+    ),
+    ("ExternalSecret", "{refreshInterval: 1h}", "{refreshInterval: 6m}"),
+    ("ExternalSecret", "{target: {}}", "{target: {}, refreshInterval: 6m}"),
+    (
+        "Application",
+        "{syncPolicy: {retry: {limit: 3, backoff: {duration: 30s, factor: 2}}}}",
+        "{syncPolicy: {retry: {limit: 3, backoff: {duration: 3s, factor: 2, maxDuration: 18s}}}}",
+    ),
+    (
+        "Application",
+        "{syncPolicy: {retry: {limit: 3}}}",
+        "{syncPolicy: {retry: {limit: 3, backoff: {duration: 500ms, maxDuration: 18s}}}}",
+    ),
+    (
+        "ApplicationSet",
+        "{generators: [{git: {requeueAfterSeconds: 180}}], template: {spec: {syncPolicy: {retry: {backoff: {duration: '20', maxDuration: 1m}}}}}}",
+        "{generators: [{git: {requeueAfterSeconds: 18}}], template: {spec: {syncPolicy: {retry: {backoff: {duration: 2s, maxDuration: 6s}}}}}}",
+    ),
+];
+
 #[test]
 fn every_duration_of_every_kind_is_divided() {
-    let table = [
-        ("Rollout", "{minReadySeconds: 30, progressDeadlineSeconds: 900}", "{minReadySeconds: 3, progressDeadlineSeconds: 90}"),
-        ("Rollout", "{paused: true}", "{paused: true, progressDeadlineSeconds: 60}"),
-        (
-            "Rollout",
-            "{progressDeadlineSeconds: 600, strategy: {canary: {steps: [{pause: {duration: 5m}}, {pause: {duration: 300}}, {pause: {duration: '300'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 60}}}",
-            "{progressDeadlineSeconds: 60, strategy: {canary: {steps: [{pause: {duration: 30s}}, {pause: {duration: 30}}, {pause: {duration: '30'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 6}}}",
-        ),
-        (
-            "Rollout",
-            "{progressDeadlineSeconds: 600, strategy: {blueGreen: {autoPromotionSeconds: 300, abortScaleDownDelaySeconds: 0}}}",
-            "{progressDeadlineSeconds: 60, strategy: {blueGreen: {autoPromotionSeconds: 30, abortScaleDownDelaySeconds: 0, scaleDownDelaySeconds: 3}}}",
-        ),
-        (
-            "AnalysisTemplate",
-            "{metrics: [{interval: 1m, initialDelay: 90s, provider: {prometheus: {timeout: 40, query: 'rate(x[5m] offset 1m)'}}}]}",
-            "{metrics: [{interval: 6s, initialDelay: 9s, provider: {prometheus: {timeout: 40, query: 'rate(x[30s] offset 6s)'}}}]}",
-        ),
-        (
-            "ClusterAnalysisTemplate",
-            "{metrics: [{provider: {prometheus: {query: x, rangeQuery: {start: 'now() - duration(\"10m\")', end: now(), step: 1m}}}}]}",
-            "{metrics: [{provider: {prometheus: {query: x, rangeQuery: {start: 'now() - duration(\"1m\")', end: now(), step: 6s}}}}]}",
-        ),
-        (
-            "Experiment",
-            "{duration: 10m, progressDeadlineSeconds: 300, templates: [{minReadySeconds: 20}]}",
-            "{duration: 1m, progressDeadlineSeconds: 30, templates: [{minReadySeconds: 2}]}",
-        ),
-        (
-            "Deployment",
-            "{template: {spec: {containers: [{readinessProbe: {initialDelaySeconds: 30, timeoutSeconds: 5}}]}}}",
-            "{progressDeadlineSeconds: 60, template: {spec: {terminationGracePeriodSeconds: 3, containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
-        ),
-        (
-            "Pod",
-            "{terminationGracePeriodSeconds: 60, containers: [{lifecycle: {preStop: {sleep: {seconds: 20}}}}], tolerations: [{tolerationSeconds: 300}]}",
-            "{terminationGracePeriodSeconds: 6, containers: [{lifecycle: {preStop: {sleep: {seconds: 2}}}}], tolerations: [{tolerationSeconds: 30}]}",
-        ),
-        (
-            "CronJob",
-            "{schedule: '* * * * *', startingDeadlineSeconds: 100, jobTemplate: {spec: {activeDeadlineSeconds: 600}}}",
-            "{schedule: '* * * * *', startingDeadlineSeconds: 10, jobTemplate: {spec: {activeDeadlineSeconds: 60}}}",
-        ),
-        (
-            "HorizontalPodAutoscaler",
-            "{behavior: {scaleDown: {stabilizationWindowSeconds: 300, policies: [{periodSeconds: 60}]}}}",
-            "{behavior: {scaleDown: {stabilizationWindowSeconds: 30, policies: [{periodSeconds: 6}]}}}",
-        ),
-        ("ServiceMonitor", "{endpoints: [{interval: 30s, scrapeTimeout: 10s}, {}]}", "{endpoints: [{interval: 3s, scrapeTimeout: 1s}, {}]}"),
-        ("PodMonitor", "{podMetricsEndpoints: [{interval: 15s}]}", "{podMetricsEndpoints: [{interval: 1s500ms}]}"),
-        (
-            "PrometheusRule",
-            "{groups: [{interval: 1m, rules: [{expr: 'max_over_time(up[1h:1m]) > 5', for: 5m, keep_firing_for: 10m}]}]}",
-            "{groups: [{interval: 6s, rules: [{expr: 'max_over_time(up[6m:6s]) > 5', for: 30s, keep_firing_for: 1m}]}]}",
-        ),
-        ("ExternalSecret", "{refreshInterval: 1h}", "{refreshInterval: 6m}"),
-        ("ExternalSecret", "{target: {}}", "{target: {}, refreshInterval: 6m}"),
-        (
-            "Application",
-            "{syncPolicy: {retry: {limit: 3, backoff: {duration: 30s, factor: 2}}}}",
-            "{syncPolicy: {retry: {limit: 3, backoff: {duration: 3s, factor: 2, maxDuration: 18s}}}}",
-        ),
-        ("Application", "{syncPolicy: {retry: {limit: 3}}}", "{syncPolicy: {retry: {limit: 3, backoff: {duration: 500ms, maxDuration: 18s}}}}"),
-        (
-            "ApplicationSet",
-            "{generators: [{git: {requeueAfterSeconds: 180}}], template: {spec: {syncPolicy: {retry: {backoff: {duration: '20', maxDuration: 1m}}}}}}",
-            "{generators: [{git: {requeueAfterSeconds: 18}}], template: {spec: {syncPolicy: {retry: {backoff: {duration: 2s, maxDuration: 6s}}}}}}",
-        ),
-    ];
-    for (kind, spec, expected) in table {
+    for (kind, spec, expected) in SPECS {
         assert_eq!(spec_at_10(kind, spec), parsed(expected), "{kind} {spec}");
     }
 }
@@ -130,7 +149,10 @@ spec: {strategy: {canary: {steps: [{analysis: {args: [{name: every, value: 30s},
     assert_eq!((&args[0]["value"], &args[1]["value"]), (&"1m".into(), &"10m".into()));
     let args = &read("a.yaml")["spec"]["strategy"]["canary"]["steps"][0]["analysis"]["args"];
     assert_eq!((&args[0]["value"], &args[1]["value"]), (&"3s".into(), &"30s".into()));
-    assert_eq!(highest_speed(&tree(&[("a.yaml", rollout), ("t.yaml", template)]), &scenario(IDLE)).factor(), 30.0);
+    assert_eq!(
+        highest_speed(&tree(&[("a.yaml", rollout), ("t.yaml", template)]), &scenario(IDLE)).factor(),
+        30.0
+    );
 }
 
 const DEPLOYMENT: &str = "
@@ -152,7 +174,12 @@ fn rendered_at_10(kustomization: &str, patch: &str) -> serde_json::Value {
 fn patches_are_divided_and_get_no_defaults() {
     let strategic = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {minReadySeconds: 20, template: {spec: {containers: [{name: c, startupProbe: {failureThreshold: 9}}]}}}\n";
     let operations = "[{op: add, path: /spec/minReadySeconds, value: 20}, {op: add, path: /spec/template/spec/containers/0/startupProbe, value: {periodSeconds: 10, failureThreshold: 9}}]";
-    let inline = |patch: &str| format!("resources: [d.yaml]\npatches:\n- target: {{kind: Deployment, name: d}}\n  patch: |-\n    {}\n", patch.trim_end().replace('\n', "\n    "));
+    let inline = |patch: &str| {
+        format!(
+            "resources: [d.yaml]\npatches:\n- target: {{kind: Deployment, name: d}}\n  patch: |-\n    {}\n",
+            patch.trim_end().replace('\n', "\n    ")
+        )
+    };
     let cases = [
         ("resources: [d.yaml]\npatches: [{path: patch.yaml}]\n".to_owned(), strategic),
         ("resources: [d.yaml]\npatchesStrategicMerge: [patch.yaml]\n".to_owned(), strategic),
@@ -165,8 +192,16 @@ fn patches_are_divided_and_get_no_defaults() {
     for (kustomization, patch) in cases {
         let spec = rendered_at_10(&kustomization, patch);
         let container = &spec["template"]["spec"]["containers"][0];
-        assert_eq!((&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]), (&2.into(), &60.into()), "{kustomization}");
-        assert_eq!(container["startupProbe"], serde_json::json!({"periodSeconds": 1, "failureThreshold": 9}), "{kustomization}");
+        assert_eq!(
+            (&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]),
+            (&2.into(), &60.into()),
+            "{kustomization}"
+        );
+        assert_eq!(
+            container["startupProbe"],
+            serde_json::json!({"periodSeconds": 1, "failureThreshold": 9}),
+            "{kustomization}"
+        );
     }
 }
 
@@ -200,8 +235,18 @@ expect:
 ";
     let files = tree(&[("d.yaml", DEPLOYMENT)]);
     let changed = transform(&files, &scenario(yaml), &plan(10.0, "")).unwrap().scenario;
-    insta::assert_snapshot!("events", format!("{:#?}\n{}", 
-        changed.events.iter().map(|it| (format!("{:?}", it.trigger), format!("{:?}", it.action))).collect::<Vec<_>>(), changed.expect[0].text));
+    insta::assert_snapshot!(
+        "events",
+        format!(
+            "{:#?}\n{}",
+            changed
+                .events
+                .iter()
+                .map(|it| (format!("{:?}", it.trigger), format!("{:?}", it.action)))
+                .collect::<Vec<_>>(),
+            changed.expect[0].text
+        )
+    );
 }
 
 #[test]
@@ -209,15 +254,62 @@ fn what_is_not_scaled_is_said() {
     let template = "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: t}\nspec: {metrics: [{interval: '{{inputs.x}}', provider: {datadog: {query: x}}}, {provider: {prometheus: {query: 'time() - x[{{ y }}]'}}}]}\n";
     let kustomization = "resources: [t.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets: [{select: {kind: Rollout}, fieldPaths: [spec.progressDeadlineSeconds, spec.replicas]}]\n";
     let changed = at_speed(10.0, &[("t.yaml", template), ("kustomization.yaml", kustomization)]);
-    let said: Vec<String> = changed.notes.iter().filter(|note| note.is_deviation()).map(ToString::to_string).collect();
+    let said: Vec<String> =
+        changed.notes.iter().filter(|note| note.is_deviation()).map(ToString::to_string).collect();
     insta::assert_snapshot!("not_scaled", said.join("\n"));
 }
 
 #[test]
 fn texts_that_yaml_would_take_for_something_else_survive() {
-    let words = ["yes", "no", "on", "off", "y", "n", "null", "~", "0644", "1_000", "1e3", "0x1F", "0b1", "12:30:00", "2024-01-01", ".inf", ".5", "+1", "-", "true", "'", "\"", " a", "a ", "a: b", "#", "@x", "%", "&a", "*a", "!x", "|", ">", "", "\n", "a\nb\n", "\t", "---", "=", "<<"];
-    let data: Vec<String> = words.iter().enumerate().map(|(i, word)| format!("  k{i}: {}\n", serde_json::to_string(word).unwrap())).collect();
-    let manifest = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm}}\ndata:\n{}", data.concat());
+    let words = [
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+        "null",
+        "~",
+        "0644",
+        "1_000",
+        "1e3",
+        "0x1F",
+        "0b1",
+        "12:30:00",
+        "2024-01-01",
+        ".inf",
+        ".5",
+        "+1",
+        "-",
+        "true",
+        "'",
+        "\"",
+        " a",
+        "a ",
+        "a: b",
+        "#",
+        "@x",
+        "%",
+        "&a",
+        "*a",
+        "!x",
+        "|",
+        ">",
+        "",
+        "\n",
+        "a\nb\n",
+        "\t",
+        "---",
+        "=",
+        "<<",
+    ];
+    let data: Vec<String> = words
+        .iter()
+        .enumerate()
+        .map(|(i, word)| format!("  k{i}: {}\n", serde_json::to_string(word).unwrap()))
+        .collect();
+    let manifest =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm}}\ndata:\n{}", data.concat());
     let changed = at_speed(10.0, &[("cm.yaml", &manifest)]);
     let after = text(&changed.repository, "cm.yaml");
     let data = parsed(&after).get("data").unwrap().clone();

@@ -40,9 +40,18 @@ metadata: {name: reader}
 #[test]
 fn what_is_deployed_to_and_brought_is_renamed_with_every_reference() {
     let table = [
-        ("{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ai}}", "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ai-a1}}"),
-        ("{apiVersion: v1, kind: Service, metadata: {name: s, namespace: argocd}}", "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: argocd}}"),
-        ("{apiVersion: v1, kind: Namespace, metadata: {name: ai}}", "{apiVersion: v1, kind: Namespace, metadata: {name: ai-a1}}"),
+        (
+            "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ai}}",
+            "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ai-a1}}",
+        ),
+        (
+            "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: argocd}}",
+            "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: argocd}}",
+        ),
+        (
+            "{apiVersion: v1, kind: Namespace, metadata: {name: ai}}",
+            "{apiVersion: v1, kind: Namespace, metadata: {name: ai-a1}}",
+        ),
         (
             "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: x, namespace: argocd}, spec: {project: p, source: {repoURL: 'https://example.com/r'}, destination: {namespace: ai}}}",
             "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: x-a1, namespace: argocd}, spec: {project: p-a1, source: {repoURL: 'http://git/a1'}, destination: {namespace: ai-a1}}}",
@@ -119,9 +128,11 @@ spec: {project: p, source: {repoURL: https://example.com/r}, destination: {names
 #[test]
 fn a_namespace_that_becomes_too_long_is_a_problem() {
     let namespace = "n".repeat(61);
-    let manifest = format!("{{apiVersion: v1, kind: Service, metadata: {{name: s, namespace: {namespace}}}}}");
+    let manifest =
+        format!("{{apiVersion: v1, kind: Service, metadata: {{name: s, namespace: {namespace}}}}}");
     let names = Names::with_suffix("-a1").unwrap();
-    let problems = transform(&tree(&[("s.yaml", &manifest)]), &scenario(IDLE), &Plan { speed: Speed::REAL, names });
+    let problems =
+        transform(&tree(&[("s.yaml", &manifest)]), &scenario(IDLE), &Plan { speed: Speed::REAL, names });
     let problem = problems.unwrap_err()[0].to_string();
     assert!(problem.contains("longer than 63 characters") && problem.contains("s.yaml:1:"), "{problem}");
 }

@@ -81,7 +81,11 @@ impl Table {
         let canary = "spec/strategy/canary";
         self.with_floor(&format!("{canary}/steps/[]/pause"), "duration", Form::Pause, PAUSE);
         self.add(&format!("{canary}/steps/[]/experiment"), "duration", Form::Go);
-        self.not_scaled(&format!("{canary}/steps/[]/plugin"), "config", "only the plugin knows what it means");
+        self.not_scaled(
+            &format!("{canary}/steps/[]/plugin"),
+            "config",
+            "only the plugin knows what it means",
+        );
         for analyses in [
             "spec/strategy/canary/analysis",
             "spec/strategy/canary/steps/[]/analysis",
@@ -103,7 +107,8 @@ impl Table {
     /// What Rollouts and Deployments have alike.
     fn workload(&mut self, spec: &str) {
         self.add(spec, "minReadySeconds", Form::Seconds);
-        self.with_floor(spec, "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default = Some(600);
+        self.with_floor(spec, "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default =
+            Some(600);
     }
 
     fn analysis(&mut self, spec: &str) {
@@ -117,8 +122,16 @@ impl Table {
         self.push(&range, "end", Time::RangeBound);
         self.add(&range, "step", Form::Go);
         self.job(&format!("{metric}/provider/job/spec"));
-        for other in ["datadog", "newRelic", "cloudWatch", "graphite", "influxdb", "wavefront", "skywalking", "kayenta"]
-        {
+        for other in [
+            "datadog",
+            "newRelic",
+            "cloudWatch",
+            "graphite",
+            "influxdb",
+            "wavefront",
+            "skywalking",
+            "kayenta",
+        ] {
             self.not_scaled(&format!("{metric}/provider"), other, "only Prometheus queries are rewritten");
         }
         self.push(&format!("{spec}/args"), "[]", Time::Argument);
@@ -129,7 +142,8 @@ impl Table {
 
     fn experiment(&mut self) {
         self.add("spec", "duration", Form::Go);
-        self.with_floor("spec", "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default = Some(600);
+        self.with_floor("spec", "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default =
+            Some(600);
         self.add("spec", "scaleDownDelaySeconds", Form::Seconds);
         self.add("spec/templates/[]", "minReadySeconds", Form::Seconds);
         self.pod("spec/templates/[]/template/spec");

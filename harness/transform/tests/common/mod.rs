@@ -9,13 +9,13 @@ use manifests::tree::Tree;
 use scenario::Scenario;
 use transform::{Names, Plan, Speed, Transformed, transform};
 
-pub const IDLE: &str = "{ name: idle, repository: ., expect: [{ requests: { failed: == 0 } }] }";
+pub(crate) const IDLE: &str = "{ name: idle, repository: ., expect: [{ requests: { failed: == 0 } }] }";
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-pub fn tree(files: &[(&str, &str)]) -> Tree {
+pub(crate) fn tree(files: &[(&str, &str)]) -> Tree {
     let mut tree = Tree::new();
     for (path, text) in files {
         tree.insert(path, text.as_bytes()).unwrap();
@@ -23,25 +23,25 @@ pub fn tree(files: &[(&str, &str)]) -> Tree {
     tree
 }
 
-pub fn scenario(yaml: &str) -> Scenario {
+pub(crate) fn scenario(yaml: &str) -> Scenario {
     Scenario::read("scenario.yaml", yaml.as_bytes()).unwrap_or_else(|p| panic!("{}", p[0])).remove(0)
 }
 
-pub fn plan(speed: f64, suffix: &str) -> Plan {
+pub(crate) fn plan(speed: f64, suffix: &str) -> Plan {
     Plan { speed: Speed::new(speed).unwrap(), names: Names::with_suffix(suffix).unwrap() }
 }
 
-pub fn text(tree: &Tree, path: &str) -> String {
+pub(crate) fn text(tree: &Tree, path: &str) -> String {
     String::from_utf8(tree.get(path).unwrap().to_vec()).unwrap()
 }
 
 /// A repository and the idle scenario at this speed.
-pub fn at_speed(speed: f64, files: &[(&str, &str)]) -> Transformed {
+pub(crate) fn at_speed(speed: f64, files: &[(&str, &str)]) -> Transformed {
     transform(&tree(files), &scenario(IDLE), &plan(speed, "")).unwrap_or_else(|p| panic!("{}", p[0]))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test reads the fixture")]
-pub fn fixture(name: &str) -> Tree {
+pub(crate) fn fixture(name: &str) -> Tree {
     fn read(folder: &Path, prefix: &str, tree: &mut Tree) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -59,7 +59,7 @@ pub fn fixture(name: &str) -> Tree {
 
 /// Every shipped scenario, by its path below `scenarios`, with its repository's tree.
 #[expect(clippy::disallowed_methods, reason = "a test reads the shipped scenarios")]
-pub fn shipped() -> Vec<(String, Scenario, Tree)> {
+pub(crate) fn shipped() -> Vec<(String, Scenario, Tree)> {
     let mut all = Vec::new();
     for folder in ["canary", "faults", "gitops"] {
         for entry in std::fs::read_dir(root().join("scenarios").join(folder)).unwrap() {
@@ -77,7 +77,7 @@ pub fn shipped() -> Vec<(String, Scenario, Tree)> {
 }
 
 /// The lines that differ, file by file.
-pub fn difference(before: &Tree, after: &Tree) -> String {
+pub(crate) fn difference(before: &Tree, after: &Tree) -> String {
     let mut text = String::new();
     for (path, content) in after.files() {
         let content = String::from_utf8_lossy(content);
