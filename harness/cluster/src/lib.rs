@@ -3,7 +3,9 @@
 mod act;
 mod api;
 mod argocd;
+pub mod components;
 mod failure;
+pub mod host;
 mod install;
 mod models;
 mod observe;
@@ -16,7 +18,7 @@ mod traffic;
 mod watch;
 
 pub use api::Server;
-pub use failure::Failure;
+pub use failure::{Failure, Lack};
 pub use models::behaviour_url;
 pub use progress::{Progress, Stage};
 pub use run::{Images, RUN_LABEL, Rehearsal, rehearse};

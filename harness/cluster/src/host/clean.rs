@@ -1,0 +1,213 @@
+//! Removing what killed runs have left, from their journals and from the names and labels of containers.
+//!
+//! Only what a run of this state folder made is touched, unless a cluster is named. What living runs own
+//! stays, and so do kept clusters until they are named or all are asked for.
+
+use std::collections::BTreeSet;
+
+use crate::Failure;
+use crate::host::docker::{Container, Docker};
+use crate::host::journal::Owner;
+use crate::host::kind::{self, ClusterName, Late};
+use crate::host::objects::RUN_LABEL;
+use crate::host::undo::{Undoer, undo};
+use crate::host::{Journal, Kept, Made, RunId, State};
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Say what would be removed and leave it.
+    pub dry_run: bool,
+    /// Kept clusters too.
+    pub all: bool,
+    /// These clusters too, whoever made them, unless a living run owns them.
+    pub clusters: Vec<ClusterName>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Cleaned {
+    /// What was removed, or would be, a line each.
+    pub removed: Vec<String>,
+    /// What was left for a reason that is no failure, a line each.
+    pub left: Vec<String>,
+    /// What could not be removed.
+    pub failures: Vec<Failure>,
+}
+
+/// What runs have left on this machine, and what still belongs to somebody.
+#[derive(Debug, Default)]
+struct Found {
+    clusters: BTreeSet<ClusterName>,
+    containers: BTreeSet<Container>,
+    dead: Vec<Journal>,
+    living: BTreeSet<RunId>,
+    /// Clusters in which living runs have objects.
+    in_use: BTreeSet<ClusterName>,
+    kept: Vec<Kept>,
+}
+
+/// Removes what is left and says what it does, a line each, as it does it.
+///
+/// # Errors
+/// The state folder cannot be read. What cannot be removed is in the result.
+pub async fn clean(
+    state: &State,
+    docker: &Docker,
+    wanted: &Wanted,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Cleaned, Failure> {
+    let found = find(state, docker, wanted.dry_run).await?;
+    let mut cleaning = Cleaning { state, docker, wanted, tell, cleaned: Cleaned::default() };
+    for journal in &found.dead {
+        cleaning.undo(journal).await;
+    }
+    cleaning.clusters(&found).await;
+    cleaning.containers(&found).await;
+    Ok(cleaning.cleaned)
+}
+
+/// Clusters are looked at first and journals afterwards: a cluster whose run is not found living then has
+/// none.
+async fn find(state: &State, docker: &Docker, dry_run: bool) -> Result<Found, Failure> {
+    let mut found = Found {
+        clusters: kind::clusters(docker).await?,
+        containers: docker.containers(RUN_LABEL).await?,
+        ..Found::default()
+    };
+    let guard = state.guard().map_err(|error| {
+        Failure::environment(format!("{} cannot be locked", state.root().display()), error, "")
+    })?;
+    for run in state.runs()? {
+        match Journal::take_over(state, &run)? {
+            Owner::Us(journal) => found.dead.push(journal),
+            Owner::Another => {
+                let made = Journal::peek(state, &run)?.into_iter();
+                found.in_use.extend(made.filter_map(|made| match made {
+                    Made::Objects { cluster, .. } => Some(cluster),
+                    Made::Cluster { .. } | Made::Container { .. } | Made::Program { .. } => None,
+                }));
+                found.living.insert(run);
+            }
+            // A folder without a journal is of a run that ended between two steps of ending.
+            Owner::Nobody if dry_run => {}
+            Owner::Nobody => state.forget_run(&run)?,
+        }
+    }
+    drop(guard);
+    found.kept = Kept::all(state)?;
+    Ok(found)
+}
+
+struct Cleaning<'a> {
+    state: &'a State,
+    docker: &'a Docker,
+    wanted: &'a Wanted,
+    tell: &'a mut dyn FnMut(&str),
+    cleaned: Cleaned,
+}
+
+impl Cleaning<'_> {
+    async fn undo(&mut self, journal: &Journal) {
+        if self.wanted.dry_run {
+            for (_, made) in journal.left() {
+                self.removed(format!("would remove {made}"));
+            }
+            return;
+        }
+        let (tell, removed) = (&mut *self.tell, &mut self.cleaned.removed);
+        let mut note = |line: &str| {
+            tell(line);
+            removed.push(line.to_owned());
+        };
+        let failures = undo(journal, Undoer::Heir, &mut note).await;
+        self.cleaned.failures.extend(failures);
+    }
+
+    async fn clusters(&mut self, found: &Found) {
+        self.forget_gone(found);
+        let undone: BTreeSet<&RunId> = found.dead.iter().map(Journal::run).collect();
+        for name in found.clusters.iter().filter(|name| !undone.contains(name.run())) {
+            let is_named = self.wanted.clusters.contains(name);
+            let is_kept = found.kept.iter().any(|kept| kept.name == *name);
+            if found.living.contains(name.run()) || found.in_use.contains(name) {
+                self.cleaned.left.push(format!("{name} belongs to a run that is alive"));
+            } else if is_kept && !is_named && !self.wanted.all {
+                self.cleaned.left.push(format!("{name} is kept; `rehearse clean {name}` removes it"));
+            } else if !is_kept && !is_named && !name.run().is_of(self.state) {
+                let why = "was made with another state folder (REHEARSE_STATE), by another user or machine";
+                self.cleaned.left.push(format!("{name} {why}; `rehearse clean {name}` removes it"));
+            } else {
+                self.cluster(name).await;
+            }
+        }
+        for name in self.wanted.clusters.iter().filter(|name| !found.clusters.contains(name)) {
+            self.cleaned.left.push(format!("there is no cluster {name}"));
+        }
+    }
+
+    async fn cluster(&mut self, name: &ClusterName) {
+        if self.wanted.dry_run {
+            return self.removed(format!("would remove the cluster {name}"));
+        }
+        match kind::delete(self.docker, name, Late::None).await {
+            Ok(_) => {
+                self.removed(format!("removed the cluster {name}"));
+                self.cleaned.failures.extend(Kept::forget(self.state, name).err());
+            }
+            Err(failure) => self.cleaned.failures.push(failure),
+        }
+    }
+
+    /// Records of kept clusters that are gone, and of those that their run had not finished to keep.
+    fn forget_gone(&mut self, found: &Found) {
+        let names = match self.state.kept() {
+            Ok(names) => names,
+            Err(failure) => return self.cleaned.failures.push(failure),
+        };
+        for name in names.iter().filter_map(|name| ClusterName::parse(name).ok()) {
+            let is_recorded = found.kept.iter().any(|kept| kept.name == name);
+            let is_there = is_recorded && found.clusters.contains(&name);
+            if !is_there && !found.living.contains(name.run()) {
+                self.forget(&name);
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &ClusterName) {
+        if self.wanted.dry_run {
+            return self.removed(format!("would forget the kept cluster {name}, which is gone"));
+        }
+        match Kept::forget(self.state, name) {
+            Ok(()) => self.removed(format!("forgot the kept cluster {name}, which is gone")),
+            Err(failure) => self.cleaned.failures.push(failure),
+        }
+    }
+
+    /// Containers of this state folder's runs whose journal is lost.
+    async fn containers(&mut self, found: &Found) {
+        let is_lost = |container: &&Container| {
+            let run = RunId::parse(&container.label);
+            run.is_ok_and(|run| {
+                let has_journal = found.dead.iter().any(|journal| *journal.run() == run);
+                run.is_of(self.state) && !found.living.contains(&run) && !has_journal
+            })
+        };
+        let lost: Vec<&str> = found.containers.iter().filter(is_lost).map(|it| it.name.as_str()).collect();
+        for name in lost {
+            if self.wanted.dry_run {
+                self.removed(format!("would remove the container {name}"));
+                continue;
+            }
+            match self.docker.remove(&[name]).await {
+                Ok(()) => self.removed(format!("removed the container {name}")),
+                Err(failure) => self.cleaned.failures.push(failure),
+            }
+        }
+    }
+
+    fn removed(&mut self, line: String) {
+        (self.tell)(&line);
+        self.cleaned.removed.push(line);
+    }
+}
