@@ -206,15 +206,6 @@ fn told_wrong(question: &Question, answer: &str) -> String {
     format!("`{}` was answered `{answer}`, not {expected}", question.prompt)
 }
 
-/// The name of the first model that the server lists.
-///
-/// # Errors
-/// What kept the list from being read, or an empty list.
-pub(crate) async fn first_model(load: &Load) -> Result<String, Failure> {
-    let models = load.client().models().await?;
-    models.into_iter().next().ok_or_else(|| Failure::Malformed("the list of models is empty".to_owned()))
-}
-
 /// Looks whether the server works at all: it lists its models, answers a question in one piece, and answers
 /// one as a stream. Without a `model`, the first of the list is asked. Of the load's questions only the
 /// first is asked, and whether the answer is right does not matter here.

@@ -211,13 +211,18 @@ impl LoadCommand {
     }
 
     async fn measure(&self, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), Problem> {
-        let load = self
-            .server
-            .load(evaluation(self.evaluation.as_ref())?, self.plan()?, Some(&self.requests))
-            .await?;
+        let (questions, plan) = (evaluation(self.evaluation.as_ref())?, self.plan()?);
         let report = match self.spans {
-            None => self.whole(&load).await,
-            Some(width) => self.in_spans(&load, width, out).await?,
+            None => {
+                let load = self.server.load(questions, plan, Some(&self.requests)).await?;
+                self.whole(&load).await
+            }
+            Some(width) => {
+                // A server that comes later is a part of what clients see.
+                let model = self.server.model.as_deref().unwrap_or_default();
+                let load = self.server.with_model(model, questions, plan, Some(&self.requests))?;
+                self.in_spans(&load, width, out).await?
+            }
         };
         print(if self.spans.is_some() { errors } else { out }, self.server.format, &report)?;
         match report.unreachable() {
@@ -326,8 +331,8 @@ impl ServerArguments {
         if self.model.is_some() {
             return Ok(load);
         }
-        match checks::first_model(&load).await {
-            Ok(model) => Ok(Load { model, ..load }),
+        match load.client().model().await {
+            Ok(model) => Ok(Load { model: model.to_owned(), ..load }),
             Err(Failure::Connect(why)) => Err(Unreachable { url: self.url.clone(), why }.into()),
             Err(failure) => {
                 Err(bad(format!("the server does not list its models, so name one by --model: {failure}")))

@@ -1,5 +1,6 @@
 //! One request and what became of it.
 
+use std::sync::OnceLock;
 use std::time::Duration as StdDuration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -185,7 +186,8 @@ impl Failure {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connections: Connections,
-    pub(crate) model: String,
+    /// The model that requests name, once it is known.
+    pub(crate) model: OnceLock<String>,
     pub(crate) questions: Evaluation,
     pub(crate) streaming: bool,
     pub(crate) max_tokens: Option<u32>,
@@ -229,7 +231,7 @@ impl Client {
             Err(Incomplete::Cut(cut)) => Outcome::Truncated(cut),
             Err(Incomplete::Failed(failure)) => Outcome::Failed(failure),
         };
-        let names_other_model = reply.model.as_ref().is_some_and(|model| *model != self.model);
+        let names_other_model = reply.model.is_some() && reply.model.as_ref() != self.model.get();
         let version = if seen.version.is_empty() { reply.model.unwrap_or_default() } else { seen.version };
         Exchange {
             request,
@@ -246,8 +248,9 @@ impl Client {
     }
 
     async fn exchange(&self, clock: Clock, request: u64, seen: &mut Seen) -> Result<(), Incomplete> {
+        let model = self.model().await.map_err(Incomplete::Failed)?;
         let (response, connection) =
-            self.connections.send(self.request(request)).await.map_err(Incomplete::Failed)?;
+            self.connections.send(self.request(request, model)).await.map_err(Incomplete::Failed)?;
         let header = |name| shortened(text(response.headers(), name));
         (seen.version, seen.pod) = (header("x-model-version"), header("x-inference-pod"));
         let due = if self.streaming { "text/event-stream" } else { "application/json" };
@@ -274,10 +277,10 @@ impl Client {
         seen.reply.completeness(self.streaming, self.max_tokens)
     }
 
-    fn request(&self, request: u64) -> Request<Full<Bytes>> {
+    fn request(&self, request: u64, model: &str) -> Request<Full<Bytes>> {
         let prompt = &self.questions.question(request).prompt;
         let mut body = json!({
-            "model": self.model,
+            "model": model,
             "messages": [{ "role": "user", "content": prompt }],
             "temperature": 0,
             "stream": self.streaming,
@@ -297,6 +300,16 @@ impl Client {
             .header("x-request-id", format!("{}-{request}", self.id_prefix))
             .body(Full::from(body.to_string()))
             .expect("the path was read from a URI, the identifier is checked, the rest is constant")
+    }
+
+    /// The model to ask: the one that was given, or the first that the server lists.
+    pub(crate) async fn model(&self) -> Result<&str, Failure> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let first = self.models().await?.into_iter().next();
+        let first = first.ok_or_else(|| Failure::Malformed("the list of models is empty".to_owned()))?;
+        Ok(self.model.get_or_init(|| first))
     }
 
     /// The names of the models that the server lists.

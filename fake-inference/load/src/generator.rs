@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -23,7 +23,8 @@ use crate::target::Target;
 pub struct Load {
     /// The server.
     pub target: Target,
-    /// The model that requests name.
+    /// The model that requests name. Where it is empty, it is the first that the server lists: requests ask for
+    /// the list until one of them has got it.
     pub model: String,
     /// The questions, asked in turns.
     pub questions: Evaluation,
@@ -65,7 +66,7 @@ impl Load {
     pub(crate) fn client(&self) -> Client {
         Client {
             connections: Connections::new(self.target.clone(), self.reuse, self.timeout),
-            model: self.model.clone(),
+            model: if self.model.is_empty() { OnceLock::new() } else { self.model.clone().into() },
             questions: self.questions.clone(),
             streaming: self.streaming,
             max_tokens: self.max_tokens,

@@ -190,5 +190,5 @@ fn the_settings_and_faults_of_the_readme_are_valid() {
             .unwrap_or_else(|problem| panic!("{problem}"));
         read += 1;
     }
-    assert_eq!(read, 3);
+    assert_eq!(read, 4);
 }
