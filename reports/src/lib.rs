@@ -1,7 +1,8 @@
 //! Sinks: a timeline and what the judge made of it become text or bytes for people and programs.
 //!
 //! Each sink is a module and a pure function: [`terminal()`] tells one run, [`seeds()`] many seeds of one
-//! scenario, [`totals()`] the scenarios of one call, [`json()`] is `report.json`. A sink renders what any
+//! scenario, [`totals()`] the scenarios of one call, [`stages()`] how long a run took, [`json()`] is
+//! `report.json`. A sink renders what any
 //! engine wrote; it knows none of them.
 
 mod cost;
@@ -10,6 +11,7 @@ mod numbers;
 mod page;
 mod seeds;
 mod sentence;
+mod stages;
 mod story;
 mod strip;
 mod terminal;
@@ -18,5 +20,6 @@ mod totals;
 pub use json::json;
 pub use page::{Detail, Options, Style};
 pub use seeds::seeds;
+pub use stages::stages;
 pub use terminal::{Run, terminal};
 pub use totals::{Total, totals};

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use load::command::{CheckCommand, LoadCommand};
 use tokio::runtime::Runtime;
 
+mod publish;
 mod serve;
 mod source;
 
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Serve a model of a behaviour file.
     Serve(serve::Serve),
+    /// Publish a behaviour for servers that fetch theirs over HTTP.
+    Publish(publish::Publish),
     Load(LoadCommand),
     Check(CheckCommand),
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Publish(publish) => with_runtime(publish.run()),
         Command::Load(load) => ask(load.run(&mut std::io::stdout(), &mut std::io::stderr())),
         Command::Check(check) => ask(check.run(&mut std::io::stdout(), &mut std::io::stderr())),
     };
@@ -66,7 +70,11 @@ fn main() -> ExitCode {
 
 /// Runs a client of a server; its exit code.
 fn ask(client: impl Future<Output = u8>) -> Result<u8, Failure> {
-    Ok(Runtime::new().map_err(Failure::environment)?.block_on(client))
+    with_runtime(async { Ok(client.await) })
+}
+
+fn with_runtime(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    Runtime::new().map_err(Failure::environment)?.block_on(work)
 }
 
 /// One line on standard error. A reader that is gone is no reason to stop.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use transform::Speed;
 
 /// Rehearse a model rollout before you merge it.
 ///
@@ -31,6 +32,14 @@ pub(crate) enum Command {
     Judge(Judge),
     /// Print the JSON schema of scenario files, for editors.
     Schema,
+    /// Clean up after a run that was killed; started by each run on a cluster.
+    #[command(hide = true)]
+    Reap {
+        /// The folder of states.
+        state: PathBuf,
+        /// The run.
+        run: String,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  rehearse completions bash > /etc/bash_completion.d/rehearse")]
     Completions {
@@ -45,7 +54,8 @@ Examples:
   rehearse run scenarios/canary/bad-model.yaml
   rehearse run scenarios/ --report target/rehearsal
   rehearse run scenarios/canary/low-traffic-false-abort.yaml --seeds 500
-  rehearse run scenarios/canary/bad-model.yaml --format json | jq .results[0].verdict")]
+  rehearse run scenarios/canary/bad-model.yaml --format json | jq .results[0].verdict
+  rehearse run scenarios/canary/bad-model.yaml --engine kind --keep")]
 pub(crate) struct Run {
     /// Scenario files, or folders that hold some.
     #[arg(required = true, value_name = "PATH")]
@@ -76,12 +86,36 @@ pub(crate) struct Run {
     /// for what rehearse does not implement.
     #[arg(long, value_enum, default_value_t = Kustomize::Auto)]
     pub(crate) kustomize: Kustomize,
+    #[command(flatten)]
+    pub(crate) on_cluster: OnCluster,
     /// Show every entry of the timeline.
     #[arg(long, short)]
     pub(crate) verbose: bool,
     /// Whether the output is coloured.
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub(crate) color: Colour,
+}
+
+/// How a scenario runs on a kind cluster.
+#[derive(Args)]
+#[command(next_help_heading = "With --engine kind")]
+pub(crate) struct OnCluster {
+    /// Divide every duration by this; if left out, the highest speed at which the scenario keeps its meaning.
+    #[arg(long, value_name = "N")]
+    pub(crate) speed: Option<Speed>,
+    /// Leave the cluster standing, for --reuse.
+    #[arg(long, conflicts_with = "reuse")]
+    pub(crate) keep: bool,
+    /// Use a cluster that an earlier run kept.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reuse: Option<String>,
+    /// A folder with manifests and images of the components, looked at before the internet; also
+    /// $REHEARSE_COMPONENTS.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) components: Option<PathBuf>,
+    /// The image of the cluster's nodes; also $REHEARSE_NODE_IMAGE.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) node_image: Option<String>,
 }
 
 #[derive(Args)]
@@ -111,10 +145,21 @@ pub(crate) struct Judge {
 pub(crate) enum Engine {
     /// The simulator: virtual time, nothing to install.
     Sim,
-    /// A kind cluster with the real controllers (not in this version).
+    /// A kind cluster with the real controllers; needs docker and kind.
     Kind,
     /// An existing cluster (not in this version).
     Live,
+}
+
+impl Engine {
+    /// Its name, as it is chosen by.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Kind => "kind",
+            Self::Live => "live",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

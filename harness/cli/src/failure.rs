@@ -65,6 +65,16 @@ fn tame(message: &str) -> String {
     message.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+impl From<cluster::Failure> for Failure {
+    fn from(failure: cluster::Failure) -> Self {
+        match failure {
+            cluster::Failure::Input(problems) => Self::Input(problems),
+            cluster::Failure::Environment(lack) => Self::Environment(lack.to_string()),
+            cluster::Failure::Interrupted => Self::Environment("interrupted".to_owned()),
+        }
+    }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self::Input(vec![problem])

@@ -14,6 +14,7 @@ mod batch;
 mod failure;
 mod files;
 mod judge;
+mod kind;
 mod kustomize;
 mod output;
 mod progress;
@@ -21,6 +22,7 @@ mod report_folder;
 mod repository;
 mod run;
 mod scenarios;
+mod stages;
 
 use args::{Arguments, Command};
 use failure::Failure;
@@ -40,6 +42,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Judge(arguments) => judge::judge(arguments),
+        Command::Reap { state, run } => kind::reap(state, run),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;
             output::print(&format!("{schema}\n"))?;

@@ -20,6 +20,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A line on standard error, for progress. Where that is closed there is no one to tell.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// How reports are rendered for standard output.
 pub(crate) fn options(colour: Colour, verbose: bool) -> reports::Options {
     let coloured = is_coloured(colour, io::stdout().is_terminal());

@@ -27,8 +27,14 @@ impl ReportFolder {
     }
 
     /// Writes the files of one run.
-    pub(crate) fn write_run(&self, name: &str, timeline: &str, report: &str) -> Result<(), Failure> {
-        let folder = self.root.join("sim").join(name);
+    pub(crate) fn write_run(
+        &self,
+        engine: &str,
+        name: &str,
+        timeline: &str,
+        report: &str,
+    ) -> Result<(), Failure> {
+        let folder = self.root.join(engine).join(name);
         fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
         write(&folder.join("timeline.jsonl"), timeline)?;
         write(&folder.join("report.json"), report)

@@ -9,17 +9,23 @@ use std::time::Instant;
 use manifests::tree::Tree;
 use scenario::Scenario;
 use simulator::{Input, Render};
-use timeline::{Report, RunResult, SeedRun, Seeds, Summary, Verdict};
+use timeline::{Report, RunResult, SeedRun, Seeds, StageTime, Summary, Timeline, Verdict};
 use units::Duration;
 use yaml::Problem;
 
 use crate::args::{Arrivals, Engine, Format, Run};
 use crate::failure::Failure;
 use crate::report_folder::{Names, ReportFolder};
-use crate::{batch, kustomize, output, repository, scenarios};
+use crate::{batch, kind, kustomize, output, repository, scenarios};
 
 /// The longest virtual time of a run that never settles.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
+
+/// How many scenarios run side by side in a cluster, unless the caller says.
+const KIND_JOBS: usize = 2;
+
+/// What is said of the engine that is not there yet.
+const NO_LIVE: &str = "this version has no engine `live`; run without --engine to simulate";
 
 /// How many seeds a claim about a share of seeds is put to, unless the caller says.
 const SEEDS_FOR_A_SHARE: u64 = 200;
@@ -59,7 +65,6 @@ struct Rehearsed {
 }
 
 pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
-    only_sim(arguments.engine)?;
     let scenarios = scenarios::read_all(&arguments.paths)?;
     let repositories = read_repositories(&scenarios)?;
     let jobs = jobs(arguments, &scenarios, &repositories);
@@ -69,8 +74,11 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
         report: arguments.report.as_deref().map(ReportFolder::create).transpose()?,
         alone: jobs.len() == 1,
     };
-    let describe = |job: &Job<'_>| format!("`{}` with seed {}", job.scenario.source.name, job.seed);
-    let done = batch::run(&jobs, threads(arguments), |job| run_one(&setting, job), describe)?;
+    let done = match arguments.engine {
+        Engine::Sim => simulate_all(&setting, &jobs)?,
+        Engine::Kind => on_kind(&setting, &jobs)?,
+        Engine::Live => return Err(Failure::Environment(NO_LIVE.to_owned())),
+    };
     let rehearsed = by_scenario(&jobs, done, &output::options(arguments.color, arguments.verbose));
     let report = report_of(rehearsed.iter().flat_map(|it| it.results.iter().cloned()).collect());
     if let Some(folder) = &setting.report {
@@ -90,17 +98,6 @@ pub(crate) fn exit_code(verdict: Verdict) -> ExitCode {
         Verdict::Failed => ExitCode::from(1),
         Verdict::Inconclusive => ExitCode::from(3),
     }
-}
-
-fn only_sim(engine: Engine) -> Result<(), Failure> {
-    let name = match engine {
-        Engine::Sim => return Ok(()),
-        Engine::Kind => "kind",
-        Engine::Live => "live",
-    };
-    Err(Failure::Environment(format!(
-        "this version has no engine `{name}`; run without --engine to simulate"
-    )))
 }
 
 fn threads(arguments: &Run) -> usize {
@@ -128,7 +125,9 @@ fn jobs<'a>(
     let (mut jobs, mut names) = (Vec::new(), Names::default());
     for scenario in scenarios {
         let speaks_of_shares = scenario.expect.iter().any(|expectation| expectation.in_seeds.is_some());
-        let seeds = arguments.seeds.unwrap_or(if speaks_of_shares { SEEDS_FOR_A_SHARE } else { 1 });
+        let simulated = arguments.engine == Engine::Sim;
+        let seeds =
+            arguments.seeds.unwrap_or(if speaks_of_shares && simulated { SEEDS_FOR_A_SHARE } else { 1 });
         let repository = &repositories[&scenarios::repository(scenario)];
         for seed in (0..seeds).map(|offset| arguments.seed.wrapping_add(offset)) {
             let folder = names.name(&scenario.name, &scenario.case, (seeds > 1).then_some(seed));
@@ -138,7 +137,12 @@ fn jobs<'a>(
     jobs
 }
 
-fn run_one(setting: &Setting<'_>, job: &Job<'_>) -> Result<Done, Failure> {
+fn simulate_all(setting: &Setting<'_>, jobs: &[Job<'_>]) -> Result<Vec<Done>, Failure> {
+    let describe = |job: &Job<'_>| format!("`{}` with seed {}", job.scenario.source.name, job.seed);
+    batch::run(jobs, threads(setting.arguments), |job| simulate(setting, job), describe)
+}
+
+fn simulate(setting: &Setting<'_>, job: &Job<'_>) -> Result<Done, Failure> {
     let begun = Instant::now();
     let options = simulator::Options {
         seed: job.seed,
@@ -150,20 +154,60 @@ fn run_one(setting: &Setting<'_>, job: &Job<'_>) -> Result<Done, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         render: setting.render,
     };
-    let scenario = job.scenario;
-    let input = Input { scenario, repository: job.repository, options: &options };
+    let input = Input { scenario: job.scenario, repository: job.repository, options: &options };
     let timeline = simulator::simulate(&input)?.timeline;
-    let judgement = timeline::judge(scenario, &timeline);
-    let summary = Summary::of(&timeline);
-    let wall_seconds = begun.elapsed().as_secs_f64();
-    let result = RunResult::new(scenario, &timeline, &judgement, &summary, wall_seconds);
+    done(setting, job, job.scenario, &timeline, &|| Took::only(begun.elapsed().as_secs_f64()))
+}
+
+fn on_kind(setting: &Setting<'_>, jobs: &[Job<'_>]) -> Result<Vec<Done>, Failure> {
+    let arguments = setting.arguments;
+    let wanted: Vec<kind::Wanted<'_>> = jobs
+        .iter()
+        .map(|job| kind::Wanted { scenario: job.scenario, repository: job.repository, seed: job.seed })
+        .collect();
+    let at_a_time = arguments.jobs.map_or(KIND_JOBS, usize::from);
+    let ran = kind::run_all(&arguments.on_cluster, at_a_time, &wanted)?;
+    let done = jobs.iter().zip(ran).map(|(job, ran)| {
+        let took = || Took { wall_seconds: ran.wall_seconds, stages: ran.stages.clone() };
+        done(setting, job, &ran.scenario, &ran.timeline, &took)
+    });
+    done.collect()
+}
+
+/// How long a run took.
+struct Took {
+    wall_seconds: f64,
+    stages: Vec<StageTime>,
+}
+
+impl Took {
+    fn only(wall_seconds: f64) -> Self {
+        Self { wall_seconds, stages: Vec::new() }
+    }
+}
+
+/// Judges a timeline, writes it where it is asked for, and tells it. `took` is asked once it is judged.
+fn done(
+    setting: &Setting<'_>,
+    job: &Job<'_>,
+    scenario: &Scenario,
+    timeline: &Timeline,
+    took: &dyn Fn() -> Took,
+) -> Result<Done, Failure> {
+    let judgement = timeline::judge(scenario, timeline);
+    let summary = Summary::of(timeline);
+    let Took { wall_seconds, stages } = took();
+    let mut result = RunResult::new(scenario, timeline, &judgement, &summary, wall_seconds);
+    result.stages = stages;
     if let Some(folder) = &setting.report {
         let report = reports::json(&report_of(vec![result.clone()]));
-        folder.write_run(&job.folder, &timeline.to_jsonl(), &report)?;
+        let engine = setting.arguments.engine.name();
+        folder.write_run(engine, &job.folder, &timeline.to_jsonl(), &report)?;
     }
     let told = if is_told(setting, job, result.verdict) {
-        let run = reports::Run { scenario, timeline: &timeline, judgement: &judgement, summary: &summary };
-        reports::terminal(&run, &output::options(setting.arguments.color, setting.arguments.verbose))
+        let options = output::options(setting.arguments.color, setting.arguments.verbose);
+        let run = reports::Run { scenario, timeline, judgement: &judgement, summary: &summary };
+        format!("{}{}", reports::terminal(&run, &options), reports::stages(&result.stages))
     } else {
         String::new()
     };

@@ -11,6 +11,7 @@ use yaml::{Place, Problem};
 
 use crate::Failure;
 use crate::api::{Server, Writer, as_json, refused};
+use crate::host::objects::RUN_LABEL;
 use crate::observe::{Change, Onlooker};
 use crate::repository::{BRANCH, Repository};
 
@@ -24,6 +25,8 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub(crate) struct Hands<'a> {
     /// The cluster.
     pub(crate) server: &'a Server,
+    /// The id of the run, which everything that it makes is labelled with.
+    pub(crate) run: &'a str,
     /// The branch.
     pub(crate) git: GitHost,
     /// The repository on the Git server.
@@ -105,6 +108,23 @@ impl Hands<'_> {
         Ok(Done::Commit(Box::new(commit)))
     }
 
+    /// Removes the Applications, so that Argo CD makes nothing again of what is removed after them, and
+    /// the namespaces with all that is in them, without waiting for that.
+    ///
+    /// # Errors
+    /// A cluster that fails.
+    pub(crate) async fn leave(&self, namespaces: &[String]) -> Result<(), Failure> {
+        let applications = self.server.objects("argoproj.io/v1alpha1", "Application", Some(ARGOCD)).await?;
+        for name in &self.applications {
+            self.server.delete(&applications, name).await?;
+        }
+        let places = self.server.objects("v1", "Namespace", None).await?;
+        for name in namespaces {
+            self.server.delete(&places, name).await?;
+        }
+        self.repository.remove(self.server).await
+    }
+
     /// What `kubectl apply -f` does with files of the branch.
     ///
     /// # Errors
@@ -114,7 +134,12 @@ impl Hands<'_> {
         for path in files {
             let documents = tree.documents(path).ok_or_else(|| git::missing_file(&tree, path, place))?;
             for document in documents.map_err(Clone::clone)? {
-                self.server.apply(Writer::Person, &document.to_json(), DEFAULT_NAMESPACE).await?;
+                let mut object = document.to_json();
+                // Argo CD's settings are the cluster's, not the run's.
+                if object["kind"] != "ConfigMap" || object["metadata"]["namespace"] != ARGOCD {
+                    object["metadata"]["labels"][RUN_LABEL] = self.run.into();
+                }
+                self.server.apply(Writer::Person, &object, DEFAULT_NAMESPACE).await?;
             }
         }
         Ok(())

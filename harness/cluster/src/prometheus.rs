@@ -16,13 +16,13 @@ const CONFIGURATION: &str = "/configuration";
 
 /// Where a run's Prometheus is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address {
+pub(crate) struct Address {
     /// The namespace of its Service.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// The name of its Service.
-    pub service: String,
+    pub(crate) service: String,
     /// The port of its Service.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Default for Address {

@@ -17,14 +17,14 @@ const PORT: u16 = 8080;
 pub(crate) const BRANCH: &str = "main";
 
 /// A repository on the Git server inside the cluster.
-pub(crate) struct Repository {
+pub struct Repository {
     name: String,
     pod: String,
 }
 
 impl Repository {
     /// The URL that Argo CD reads a repository of this name from.
-    pub(crate) fn url(name: &str) -> String {
+    pub fn url(name: &str) -> String {
         format!("http://{PLACE}.{PLACE}.svc.cluster.local/{name}.git")
     }
 

@@ -18,12 +18,14 @@ use units::{Duration, Time};
 
 use crate::act::{ARGOCD, Done, Hands};
 use crate::api::Server;
+use crate::host::objects::RUN_LABEL;
 use crate::observe::Onlooker;
 use crate::prometheus::Address;
 use crate::repository::Repository;
+use crate::session::timed;
 use crate::traffic::{Called, Clients};
 use crate::watch::{News, follow};
-use crate::{Failure, Progress, models, prometheus, standin};
+use crate::{Failure, Progress, Stage, models, prometheus, standin};
 
 /// What runs on a cluster.
 pub struct Rehearsal<'a> {
@@ -91,13 +93,14 @@ pub async fn rehearse(
     rehearsal: &Rehearsal<'_>,
     progress: &dyn Progress,
 ) -> Result<Timeline, Failure> {
-    let mut stage = Stage::set(server, images, rehearsal, progress).await?;
-    let reason = stage.play().await;
-    let closed = stage.close().await;
+    let setting = Run::set(server, images, rehearsal, progress);
+    let mut run = timed(progress, Stage::Setting, setting).await?;
+    let reason = timed(progress, Stage::Scenario, run.play()).await;
+    let closed = timed(progress, Stage::CleanUp, run.close()).await;
     let reason = reason?;
     closed?;
-    stage.tell(Source::Rehearse, Event::RunEnded(RunEnded { reason }));
-    Ok(Timeline { entries: stage.entries })
+    run.tell(Source::Rehearse, Event::RunEnded(RunEnded { reason }));
+    Ok(Timeline { entries: run.entries })
 }
 
 /// Which actions are still to come.
@@ -113,7 +116,7 @@ enum Plan {
 }
 
 /// A run under way.
-struct Stage<'a> {
+struct Run<'a> {
     server: &'a Server,
     rehearsal: &'a Rehearsal<'a>,
     progress: &'a dyn Progress,
@@ -139,7 +142,7 @@ struct Stage<'a> {
     watches: JoinSet<()>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Run<'a> {
     /// Makes everything ready that the run needs beside the cluster's components.
     async fn set(
         server: &'a Server,
@@ -167,6 +170,7 @@ impl<'a> Stage<'a> {
         let clients = Clients::new(images.fake_inference.clone(), slow, rehearsal.seed, labels);
         let hands = Hands {
             server,
+            run: rehearsal.run,
             git: git::GitHost::default(),
             repository,
             names: rehearsal.names,
@@ -174,7 +178,7 @@ impl<'a> Stage<'a> {
             applications: applications(rehearsal.repository, scenario),
             webhook: scenario.cluster.webhook,
         };
-        let mut stage = Self {
+        let mut run = Self {
             server,
             rehearsal,
             progress,
@@ -194,8 +198,8 @@ impl<'a> Stage<'a> {
             news,
             watches: JoinSet::new(),
         };
-        stage.begin(&needs).await?;
-        Ok(stage)
+        run.begin(&needs).await?;
+        Ok(run)
     }
 
     async fn begin(&mut self, needs: &Needs) -> Result<(), Failure> {
@@ -422,11 +426,13 @@ impl<'a> Stage<'a> {
         (now - self.begun >= wait(self.rehearsal.limit)).then_some(EndReason::TimeLimit)
     }
 
-    /// Takes away what the run has made, but for the namespaces, which go with their labels.
+    /// Takes away what the run has made in its namespaces.
     async fn close(&mut self) -> Result<(), Failure> {
         self.watches.abort_all();
         self.clients.stop(self.server).await?;
-        self.hands.repository.remove(self.server).await
+        let prometheus = self.addresses.iter().map(|address| address.namespace.clone());
+        let namespaces: Vec<String> = self.hands.namespaces.iter().cloned().chain(prometheus).collect();
+        self.hands.leave(&namespaces).await
     }
 
     fn time(&self, at: Instant) -> Time {
@@ -461,9 +467,6 @@ impl<'a> Stage<'a> {
         self.entries.push(entry);
     }
 }
-
-/// The label of everything that a run makes in a cluster.
-pub const RUN_LABEL: &str = "rehearse.dev/run";
 
 /// Whether an event keeps the run from settling: what clients experience does not, nor what is only said.
 fn moves(event: &Event) -> bool {

@@ -62,10 +62,22 @@ pub struct RunResult {
     pub virtual_seconds: f64,
     /// How long it took.
     pub wall_seconds: f64,
+    /// How long each part of it took, where an engine has parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageTime>,
     /// What the engine does not model, a line each.
     pub not_simulated: Vec<String>,
     /// What was not put to the test, a line each.
     pub never_exercised: Vec<String>,
+}
+
+/// A part of a run and how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// Its name.
+    pub stage: String,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// An expectation and what became of it.
@@ -187,6 +199,7 @@ impl RunResult {
             blind: summary.blind.iter().map(blind).collect(),
             virtual_seconds: timeline.end().as_secs_f64(),
             wall_seconds,
+            stages: Vec::new(),
             not_simulated: summary.not_simulated.iter().map(NotSimulated::to_string).collect(),
             never_exercised: judgement.never_exercised.clone(),
         }

@@ -377,7 +377,9 @@ mod tests {
 
     #[test]
     fn only_files_are_unpacked() {
-        for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Fifo, tar::EntryType::Char] {
+        for kind in
+            [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Fifo, tar::EntryType::Char]
+        {
             let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
             let listed = serde_json::to_string(&index(&[(MANIFEST, b"")])).unwrap();
             append(&mut builder, INDEX, listed.as_bytes()).unwrap();

@@ -1,0 +1,300 @@
+//! Scenarios on a kind cluster with the real controllers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cluster::components::{FOLDER_VARIABLE, Lock, NODE_IMAGE_VARIABLE, Sources};
+use cluster::host::reaper;
+use cluster::host::undo::{Undoer, undo};
+use cluster::host::{About, Cluster, Docker, Journal, Kept, Kind, Made, Places, Reaper, State};
+use cluster::{Demand, Rehearsal, Repository, Session, Stage, Supply};
+use futures::stream::{StreamExt as _, iter};
+use manifests::tree::Tree;
+use scenario::Scenario;
+use timeline::{NotSimulated, SlowBound, StageTime, Timeline};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use transform::{ArgoSettings, Names, Needs, Plan, Speed, Transformed};
+use units::Duration;
+
+use crate::args::OnCluster;
+use crate::failure::Failure;
+use crate::output;
+use crate::stages::Stages;
+
+/// The longest time that a run may take.
+const LONGEST_RUN: Duration = Duration::from_secs(3600);
+
+/// A scenario to be run.
+pub(crate) struct Wanted<'a> {
+    /// The scenario, as the user wrote it.
+    pub(crate) scenario: &'a Scenario,
+    /// Its repository.
+    pub(crate) repository: &'a Tree,
+    /// The seed.
+    pub(crate) seed: u64,
+}
+
+/// A scenario that was run.
+pub(crate) struct Ran {
+    /// The scenario as it was run: with its times compressed.
+    pub(crate) scenario: Scenario,
+    /// The repository as it was served, but with the user's names.
+    pub(crate) repository: Tree,
+    /// What happened.
+    pub(crate) timeline: Timeline,
+    /// How long it took.
+    pub(crate) wall_seconds: f64,
+    /// How long each part of it took.
+    pub(crate) stages: Vec<StageTime>,
+}
+
+/// A scenario at its speed and with its names in the cluster.
+struct Prepared<'a> {
+    wanted: &'a Wanted<'a>,
+    speed: Speed,
+    names: Names,
+    repository_name: String,
+    transformed: Transformed,
+    slow: Option<SlowBound>,
+}
+
+/// Runs every scenario, in their order, on one cluster.
+///
+/// # Errors
+/// Wrong input, or an environment that lacks something or fails. Whatever was made is removed.
+pub(crate) fn run_all(how: &OnCluster, jobs: usize, wanted: &[Wanted<'_>]) -> Result<Vec<Ran>, Failure> {
+    let runtime = Runtime::new().map_err(Failure::defect)?;
+    runtime.block_on(async {
+        let docker = Docker::find().await?;
+        let kind = Kind::find(&docker).await?;
+        let places = Places::of_user()?;
+        let state = State::open(&places.state)?;
+        let journal = Journal::begin(&state)?;
+        let program = std::env::current_exe().map_err(Failure::defect)?;
+        Reaper::start(&program, &state, &journal).await?;
+        let sources = Sources::new(&docker, &places, folder(how));
+        let lock = Lock::of_this_version()?;
+        let node_image = how.node_image.clone().or_else(|| std::env::var(NODE_IMAGE_VARIABLE).ok());
+        let supply =
+            Supply { kind: &kind, sources: &sources, lock: &lock, node_image: node_image.as_deref() };
+        let machine = Machine { state: &state, journal: &journal, supply };
+        let ran = tokio::select! {
+            ran = machine.run(how, jobs, wanted) => ran,
+            interrupted = interrupted() => Err(interrupted),
+        };
+        let left = undo(&journal, Undoer::Run, &mut |line| output::say(line)).await;
+        match (ran, left.into_iter().next()) {
+            (Ok(_), Some(failure)) => Err(failure.into()),
+            (ran, _) => ran,
+        }
+    })
+}
+
+/// What the hidden command `reap` does: outlives a run and, where that was killed, undoes its journal.
+///
+/// # Errors
+/// A journal that cannot be read, or something that cannot be removed.
+pub(crate) fn reap(state: &Path, run: &str) -> Result<ExitCode, Failure> {
+    let runtime = Runtime::new().map_err(Failure::defect)?;
+    let failures = runtime.block_on(reaper::reap(state.to_owned(), run))?;
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What ends a run before its time, once it has happened.
+async fn interrupted() -> Failure {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Failure::Environment("interrupted; what the run had made is removed".to_owned())
+}
+
+fn folder(how: &OnCluster) -> Option<PathBuf> {
+    how.components.clone().or_else(|| std::env::var_os(FOLDER_VARIABLE).map(Into::into))
+}
+
+/// The machine that the cluster is on.
+struct Machine<'a> {
+    state: &'a State,
+    journal: &'a Journal,
+    supply: Supply<'a>,
+}
+
+impl Machine<'_> {
+    async fn run(&self, how: &OnCluster, jobs: usize, wanted: &[Wanted<'_>]) -> Result<Vec<Ran>, Failure> {
+        let stages = Stages::new(wanted.len());
+        let alone = wanted.len() == 1 && how.reuse.is_none();
+        let prepared = self.prepare(how, alone, wanted)?;
+        let demand = demand(&prepared);
+        let session = match &how.reuse {
+            Some(name) => Session::reopen(&self.supply, self.kept(name)?, &demand, &stages).await?,
+            None => Session::open(&self.supply, self.journal, &demand, &stages).await?,
+        };
+        let ran = self.run_prepared(&session, jobs, &prepared, &stages).await?;
+        match (&how.reuse, how.keep) {
+            (Some(_), _) => {}
+            (None, true) => self.keep(&session).await?,
+            (None, false) => session.close(self.journal, &stages).await?,
+        }
+        Ok(ran)
+    }
+
+    /// Scenarios of equal settings of Argo CD run side by side, others one after another.
+    async fn run_prepared(
+        &self,
+        session: &Session,
+        jobs: usize,
+        prepared: &[Prepared<'_>],
+        stages: &Stages,
+    ) -> Result<Vec<Ran>, Failure> {
+        let mut groups: BTreeMap<BTreeMap<String, String>, Vec<usize>> = BTreeMap::new();
+        for (index, prepared) in prepared.iter().enumerate() {
+            groups.entry(settings(&prepared.transformed)).or_default().push(index);
+        }
+        let mut ran: Vec<(usize, Ran)> = Vec::new();
+        for (settings, indices) in groups {
+            session.demand(&settings).await?;
+            let runs = indices.iter().map(|&index| async move {
+                self.run_one(session, &prepared[index], stages).await.map(|ran| (index, ran))
+            });
+            let mut runs = iter(runs).buffer_unordered(jobs);
+            while let Some(done) = runs.next().await {
+                ran.push(done?);
+            }
+        }
+        ran.sort_by_key(|(index, _)| *index);
+        Ok(ran.into_iter().map(|(_, ran)| ran).collect())
+    }
+
+    async fn run_one(
+        &self,
+        session: &Session,
+        prepared: &Prepared<'_>,
+        stages: &Stages,
+    ) -> Result<Ran, Failure> {
+        let begun = Instant::now();
+        let scenario = &prepared.transformed.scenario;
+        let stages = stages.of(scenario);
+        let rehearsal = Rehearsal {
+            scenario,
+            repository: &prepared.transformed.repository,
+            names: &prepared.names,
+            repository_name: &prepared.repository_name,
+            run: self.journal.run().as_str(),
+            seed: prepared.wanted.seed,
+            speed: prepared.speed.factor(),
+            slow: prepared.slow.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            notes: notes(prepared),
+            limit: LONGEST_RUN,
+        };
+        let timeline = cluster::rehearse(&session.server, &session.images, &rehearsal, &stages).await?;
+        Ok(Ran {
+            scenario: scenario.clone(),
+            repository: at_speed(prepared)?,
+            timeline,
+            wall_seconds: stages.before() + begun.elapsed().as_secs_f64(),
+            stages: stages.times(),
+        })
+    }
+
+    fn prepare<'a>(
+        &self,
+        how: &OnCluster,
+        alone: bool,
+        wanted: &'a [Wanted<'a>],
+    ) -> Result<Vec<Prepared<'a>>, Failure> {
+        let tail = self.journal.run().as_str().rsplit('-').next().unwrap_or_default();
+        let tail: String = tail.chars().take(4).collect();
+        let prepare = |(index, wanted): (usize, &'a Wanted<'a>)| {
+            let suffix = if alone { String::new() } else { format!("-{tail}{index}") };
+            let repository_name = format!("{}{suffix}", wanted.scenario.name.replace('.', "-"));
+            let names = Names::with_suffix(&suffix)?.serving(Repository::url(&repository_name));
+            let highest = || transform::highest_speed(wanted.repository, wanted.scenario);
+            let speed = how.speed.unwrap_or_else(highest);
+            let plan = Plan { speed, names: names.clone() };
+            let transformed = transform::transform(wanted.repository, wanted.scenario, &plan)?;
+            let slow = simulator::traffic::slow_bound(wanted.scenario, wanted.repository);
+            Ok(Prepared { wanted, speed, names, repository_name, transformed, slow })
+        };
+        wanted.iter().enumerate().map(prepare).collect()
+    }
+
+    /// A cluster that was kept. What this run makes in it is in the journal from before it is made.
+    fn kept(&self, name: &str) -> Result<Cluster, Failure> {
+        let kept = Kept::find(self.state, name)?;
+        let objects = Made::Objects { cluster: kept.name.clone(), kubeconfig: kept.kubeconfig.clone() };
+        let note = self.journal.note(objects)?;
+        Ok(Cluster { name: kept.name, kubeconfig: kept.kubeconfig, note })
+    }
+
+    async fn keep(&self, session: &Session) -> Result<(), Failure> {
+        let lock = self.supply.lock.components();
+        let about = About {
+            rehearse: env!("CARGO_PKG_VERSION").to_owned(),
+            node_image: self.supply.node_image.unwrap_or_default().to_owned(),
+            components: lock.iter().map(|it| (it.name.clone(), it.version.clone())).collect(),
+        };
+        session.remove_objects(self.journal.run()).await?;
+        let kept = Kept::keep(self.state, self.journal, session.cluster(), about)?;
+        output::say(&format!(
+            "kept the cluster {}; use it again with --reuse {}, remove it with `rehearse clean {}`",
+            kept.name, kept.name, kept.name
+        ));
+        output::say(&format!("  kubectl --kubeconfig {} get pods -A", display(&kept.kubeconfig)));
+        Ok(())
+    }
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn settings(transformed: &Transformed) -> BTreeMap<String, String> {
+    let settings = ArgoSettings::of(&transformed.repository, &transformed.scenario).data();
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// What all scenarios need together.
+fn demand(prepared: &[Prepared<'_>]) -> Demand {
+    let mut demand = Demand::default();
+    for prepared in prepared {
+        let Transformed { repository, scenario, .. } = &prepared.transformed;
+        let needs = Needs::of(repository, scenario);
+        demand.images.extend(needs.images);
+        demand.application_sets |= needs.kinds.iter().any(|(_, kind)| kind == "ApplicationSet");
+        demand.argocd = settings(&prepared.transformed);
+    }
+    demand
+}
+
+/// What the report says of how time was compressed: where the ratio is not what was asked for.
+fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
+    let deviations = prepared.transformed.notes.iter().filter(|note| note.is_deviation());
+    let told = deviations.map(|note| NotSimulated {
+        what: note.to_string(),
+        place: String::new(),
+        instead: format!("at speed {}", prepared.speed),
+    });
+    told.collect()
+}
+
+/// The repository at the run's speed, with the user's names.
+fn at_speed(prepared: &Prepared<'_>) -> Result<Tree, Failure> {
+    let plan = Plan { speed: prepared.speed, names: Names::unchanged() };
+    let wanted = prepared.wanted;
+    Ok(transform::transform(wanted.repository, wanted.scenario, &plan)?.repository)
+}
+
+/// The stage of a run as the report names it.
+pub(crate) fn stage_time(stage: Stage, took: std::time::Duration) -> StageTime {
+    StageTime { stage: stage.to_string(), seconds: took.as_secs_f64() }
+}
