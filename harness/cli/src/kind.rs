@@ -138,11 +138,12 @@ impl Machine<'_> {
             Some(name) => Session::reopen(&self.supply, self.kept(name)?, &demand, &stages).await?,
             None => Session::open(&self.supply, self.journal, &demand, &stages).await?,
         };
+        if how.keep {
+            self.keep(&session)?;
+        }
         let ran = self.run_prepared(&session, jobs, &prepared, &stages).await?;
-        match (&how.reuse, how.keep) {
-            (Some(_), _) => {}
-            (None, true) => self.keep(&session).await?,
-            (None, false) => session.close(self.journal, &stages).await?,
+        if !how.keep && how.reuse.is_none() {
+            session.close(self.journal, &stages).await?;
         }
         Ok(ran)
     }
@@ -236,19 +237,22 @@ impl Machine<'_> {
         Ok(Cluster { name: kept.name, kubeconfig: kept.kubeconfig, note })
     }
 
-    async fn keep(&self, session: &Session) -> Result<(), Failure> {
+    /// Takes the cluster out of the run's hands, whatever becomes of the run. What the run makes in it stays
+    /// in the journal.
+    fn keep(&self, session: &Session) -> Result<(), Failure> {
         let lock = self.supply.lock.components();
         let about = About {
             rehearse: env!("CARGO_PKG_VERSION").to_owned(),
             node_image: self.supply.node_image.unwrap_or_default().to_owned(),
             components: lock.iter().map(|it| (it.name.clone(), it.version.clone())).collect(),
         };
-        session.remove_objects(self.journal.run()).await?;
         let kept = Kept::keep(self.state, self.journal, session.cluster(), about)?;
         output::say(&format!(
             "kept the cluster {}; use it again with --reuse {}, remove it with `rehearse clean {}`",
             kept.name, kept.name, kept.name
         ));
+        let objects = Made::Objects { cluster: kept.name.clone(), kubeconfig: kept.kubeconfig.clone() };
+        self.journal.note(objects)?;
         output::say(&format!("  kubectl --kubeconfig {} get pods -A", display(&kept.kubeconfig)));
         Ok(())
     }

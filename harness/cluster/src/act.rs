@@ -145,9 +145,12 @@ impl Hands<'_> {
         Ok(())
     }
 
-    /// A change with the user's names; `None` where it is of another run.
+    /// A change with the user's names; `None` where it is of another run, or of the harness itself.
     pub(crate) fn original(&self, mut change: Change) -> Option<Change> {
         let object = &change.object;
+        if object["kind"] != "Application" && is_of_harness(object) {
+            return None;
+        }
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         if object["kind"] == "Application" && !self.applications.iter().any(|application| application == name)
         {
@@ -263,6 +266,11 @@ impl Hands<'_> {
         });
         self.patch(&api, application, &operation).await
     }
+}
+
+/// Whether the harness made an object, and not the pipeline.
+pub(crate) fn is_of_harness(object: &Value) -> bool {
+    object["metadata"]["labels"][RUN_LABEL].is_string()
 }
 
 /// Takes the suffix off every text of an object.

@@ -69,7 +69,11 @@ pub(crate) fn behaviours(scenario: &Scenario, started: f64, seed: u64) -> Value 
         scenario.models.iter().map(|(version, profile)| (version.as_str(), profile)).collect();
     json!({
         "models": models,
-        "server": {"engine": {"slots": SLOTS}},
+        "server": {
+            "engine": {"slots": SLOTS},
+            // Compressed time multiplies the requests that come before kube-proxy has heard that a pod goes.
+            "shutdown": {"mode": "accept-while-draining", "grace": "5s"},
+        },
         "run": {"started": started, "seed": seed},
     })
 }

@@ -16,7 +16,7 @@ use tokio::time::{Duration as Wait, Instant, sleep_until};
 use transform::{Names, Needs};
 use units::{Duration, Time};
 
-use crate::act::{ARGOCD, Done, Hands};
+use crate::act::{ARGOCD, Done, Hands, is_of_harness};
 use crate::api::Server;
 use crate::host::objects::RUN_LABEL;
 use crate::observe::Onlooker;
@@ -341,6 +341,9 @@ impl<'a> Run<'a> {
                 let service = crate::api::as_json(&service);
                 let name = service["metadata"]["name"].as_str().unwrap_or_default();
                 let selector = service["spec"]["selector"].as_object().filter(|it| !it.is_empty());
+                if is_of_harness(&service) {
+                    continue;
+                }
                 let selects = selector.is_some_and(|it| it.iter().all(|(key, value)| labels[key] == *value));
                 if selects && wanted.is_none_or(|wanted| wanted == name) {
                     let port = service["spec"]["ports"][0]["port"].as_u64().unwrap_or(80);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::act::ARGOCD;
 use crate::api::{Server, has_condition};
 use crate::components::{Component, Lock, Ready, Sources};
-use crate::host::{Cluster, ClusterSpec, Journal, Kind, RunId, objects};
+use crate::host::{Cluster, ClusterSpec, Journal, Kind};
 use crate::install::{apply_all, namespace, wait_until_available};
 use crate::run::Images;
 use crate::{Failure, Progress, Stage, argocd, models, repository, standin};
@@ -103,14 +103,6 @@ impl Session {
     /// The cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
-    }
-
-    /// Removes what a run has made, and leaves the cluster.
-    ///
-    /// # Errors
-    /// A cluster that fails.
-    pub async fn remove_objects(&self, run: &RunId) -> Result<(), Failure> {
-        objects::remove(&self.server.client(), run).await.map(drop)
     }
 
     /// Removes the cluster and takes it out of the journal.

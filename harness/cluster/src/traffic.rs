@@ -18,7 +18,7 @@ use crate::observe::Onlooker;
 use crate::watch::News;
 
 /// Requests on one connection, so that a Service spreads them over its pods.
-const REQUESTS_PER_CONNECTION: u32 = 1;
+const REQUESTS_PER_CONNECTION: u32 = 4;
 
 /// Where clients send their requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
