@@ -72,6 +72,13 @@ impl Sentence {
                 Mark::None,
                 format!("the run starts: engine {}, seed {}", started.engine, started.seed),
             ),
+            Event::ClockStarted(clock) => Self::new(
+                Mark::None,
+                match clock.in_place {
+                    true => "what was applied is in place: the scenario's clock starts",
+                    false => "what was applied does not settle: the scenario's clock starts regardless",
+                },
+            ),
             Event::ActionPerformed(action) => Self::new(Mark::Deed, &action.text),
             Event::Commit(commit) => Self::new(Mark::Deed, commit_text(commit)),
             Event::Application(status) => Self::new(Mark::None, application_text(status)),

@@ -83,7 +83,9 @@ struct Group {
 impl Narrator {
     fn hear(&mut self, index: usize, entry: &Entry) {
         match &entry.event {
-            Event::ActionPerformed(_) | Event::RunEnded(_) => self.say(entry, Sentence::of(&entry.event)),
+            Event::ClockStarted(_) | Event::ActionPerformed(_) | Event::RunEnded(_) => {
+                self.say(entry, Sentence::of(&entry.event))
+            }
             Event::Commit(commit) => self.commit(entry, commit),
             Event::Application(status) => {
                 let before = self.applications.insert(status.application.clone(), status.clone());

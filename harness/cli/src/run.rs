@@ -152,6 +152,7 @@ fn simulate(setting: &Setting<'_>, job: &Job<'_>) -> Result<Done, Failure> {
         },
         limit: LONGEST_RUN,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        speed: 1.0,
         render: setting.render,
     };
     let input = Input { scenario: job.scenario, repository: job.repository, options: &options };

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 12] = [
+const PURE: [(&str, &[&str]); 13] = [
     ("units", &[]),
     ("yaml", &[]),
     ("behaviour", &["units"]),
@@ -23,6 +23,10 @@ const PURE: [(&str, &[&str]); 12] = [
     (
         "simulator",
         &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
+    ),
+    (
+        "pace",
+        &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"],
     ),
     ("reports", &["scenario", "timeline", "units"]),
 ];

@@ -46,6 +46,7 @@ impl Case {
             arrivals: Arrivals::Expected,
             limit: Duration::from_secs(24 * 3600),
             version: "fidelity".to_owned(),
+            speed: 1.0,
             render: None,
         };
         let input = Input { scenario: &scenario, repository: &repository, options: &options };

@@ -48,6 +48,7 @@ fn run(scenario: &Scenario, repository: &Tree) -> Run {
         arrivals: Arrivals::Drawn,
         limit: Duration::from_secs(24 * 3600),
         version: "bench".to_owned(),
+        speed: 1.0,
         render: None,
     };
     simulate(&Input { scenario, repository, options: &options }).unwrap_or_else(|problem| panic!("{problem}"))

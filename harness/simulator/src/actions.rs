@@ -12,11 +12,15 @@ use yaml::{Node, Place, Problem};
 use crate::{Task, World, argocd, rollouts, traffic};
 
 mod change;
+mod clock;
 mod target;
 
-/// Which actions are still to come.
-#[derive(Debug, Default)]
+pub(crate) use clock::Clock;
+
+/// Which actions are still to come, and the clock that their times are read on.
+#[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) clock: Clock,
     plans: Vec<Plan>,
     /// Entries of the timeline that the plans were shown.
     shown: usize,
@@ -33,12 +37,12 @@ enum Plan {
 }
 
 impl State {
-    pub(crate) fn new(scenario: &Scenario) -> Self {
+    pub(crate) fn new(scenario: &Scenario, speed: f64) -> Self {
         let plans = scenario.events.iter().map(|event| match &event.trigger {
             Trigger::At(_) => Plan::Timed,
             Trigger::After { reached, .. } => Plan::Watching(Box::new(Watch::new(&reached.0))),
         });
-        Self { plans: plans.collect(), ..Self::default() }
+        Self { clock: Clock::new(scenario, speed), plans: plans.collect(), shown: 0 }
     }
 }
 
@@ -51,11 +55,7 @@ pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
     let now = world.now();
     world.git.push(repository.clone(), "Initial commit", author, now, CommitReason::Initial, None);
     change::announce(world);
-    for (index, event) in world.scenario.events.iter().enumerate() {
-        if let Trigger::At(at) = event.trigger {
-            world.kernel.wake_at(Time::ZERO + at, Task::Action(index));
-        }
-    }
+    clock::plan(world);
     ensure_namespaces(world);
     let scenario = world.scenario;
     for (index, file) in scenario.apply.iter().enumerate() {
@@ -80,8 +80,9 @@ fn ensure_namespaces(world: &mut World<'_>) {
     }
 }
 
-/// Shows the entries since the last call to the plans that wait for a state.
+/// Shows the entries since the last call to the plans that wait for a state, and lets a held clock run.
 pub(crate) fn follow(world: &mut World<'_>) {
+    clock::start_if_due(world);
     let entries = &world.entries[world.actions.shown..];
     world.actions.shown = world.entries.len();
     let now = world.kernel.now();

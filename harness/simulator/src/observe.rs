@@ -73,6 +73,7 @@ fn moves(world: &World<'_>, event: &Event) -> bool {
             !pod.is_some_and(kubernetes::is_hopeless)
         }
         Event::RunStarted(_)
+        | Event::ClockStarted(_)
         | Event::ActionPerformed(_)
         | Event::Commit(_)
         | Event::Application(_)

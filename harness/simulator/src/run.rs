@@ -34,6 +34,10 @@ pub struct Options {
     pub limit: Duration,
     /// The version of rehearse, for the timeline's head.
     pub version: String,
+    /// By what factor the scenario and the repository were compressed already, for the timeline's head; 1
+    /// for not at all. Above 1 the scenario's clock is held at the beginning, see
+    /// [`timeline::ClockStarted`].
+    pub speed: f64,
     /// Who renders kustomizations; `None` for the renderer of this project.
     pub render: Option<Render>,
 }
@@ -83,7 +87,7 @@ pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
         scenario: world.scenario.name.clone(),
         engine: Engine::Sim,
         seed: world.options.seed,
-        speed: 1.0,
+        speed: world.options.speed,
         slow,
     };
     world.emit(Source::Rehearse, Event::RunStarted(started));
@@ -92,10 +96,6 @@ pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
 }
 
 fn run_to_end(world: &mut World<'_>) -> EndReason {
-    let (limit, at_limit) = match world.scenario.duration {
-        Some(duration) => (Time::ZERO + duration, EndReason::DurationReached),
-        None => (Time::ZERO + world.options.limit, EndReason::TimeLimit),
-    };
     let (mut instant, mut tasks_in_instant) = (Time::ZERO, 0);
     loop {
         if world.failure.is_some() {
@@ -106,6 +106,10 @@ fn run_to_end(world: &mut World<'_>) -> EndReason {
             while world.kernel.next(settled).is_some() {}
             return EndReason::Settled;
         }
+        let (limit, at_limit) = match world.scenario.duration {
+            Some(duration) => (world.actions.clock.after(duration), EndReason::DurationReached),
+            None => (Time::ZERO + world.options.limit, EndReason::TimeLimit),
+        };
         let Some(task) = world.kernel.next(limit) else { return at_limit };
         if world.now() > instant {
             (instant, tasks_in_instant) = (world.now(), 0);
@@ -132,6 +136,8 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::Rollout(id) => rollouts::reconcile(world, id),
         Task::Application(id) => argocd::reconcile(world, id),
         Task::ApplicationResync(id) => argocd::resync(world, id),
+        // What it is for happens after every task.
+        Task::Clock => {}
     }
 }
 
@@ -153,7 +159,7 @@ fn settled_at(world: &World<'_>) -> Option<Time> {
     at_rest.then_some(end)
 }
 
-fn everything_settled(world: &World<'_>) -> bool {
+pub(crate) fn everything_settled(world: &World<'_>) -> bool {
     kubernetes::is_settled(world)
         && world.api.of_kind("argoproj.io", "Application").all(|app| argocd::is_settled(world, app.id))
         && world.api.of_kind("argoproj.io", "Rollout").all(|rollout| rollouts::is_settled(world, rollout.id))

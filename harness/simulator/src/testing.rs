@@ -92,6 +92,7 @@ pub(crate) fn options() -> Options {
         arrivals: Arrivals::Drawn,
         limit: Duration::from_mins(120),
         version: "test".to_owned(),
+        speed: 1.0,
         render: None,
     }
 }

@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use behaviour::{Arrivals, Batch, Buckets, Draws, Moment, Piece};
+use behaviour::{Arrivals, Batch, Buckets, Draws, Moment, Piece, Profile};
 use scenario::Scenario;
 use timeline::Role;
 use units::{Duration, Rate, Time};
 
+use crate::actions::Clock;
 use crate::api::ObjectId;
 use crate::kubernetes::{as_pod, endpoints};
 use crate::run::Options;
@@ -138,10 +139,10 @@ pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
     });
     meter.ensure_container(started, &traffic.buckets);
     let from = meter.advanced();
-    let moment = Moment { age: from.since(started), now: from, pod: u64::from(pod.model_ordinal) };
+    let born = Moment { age: from.since(started), now: from, pod: u64::from(pod.model_ordinal) };
     let pieces: Vec<Piece> = match pod.serving_from {
         _ if meter.rate <= 0.0 => Vec::new(),
-        Some(_) => profile.pieces(moment, now).collect(),
+        Some(_) => pieces(profile, born, now, world.actions.clock),
         None => vec![Piece { from, until: now, effective: meter::refused() }],
     };
     for piece in pieces {
@@ -149,6 +150,29 @@ pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
         meter.count(sampler, piece.until.since(piece.from));
     }
     meter.reach(now);
+}
+
+/// The stretches of a pod's constant behaviour from `born` to `until`, both on the world's clock.
+fn pieces(profile: &Profile, born: Moment, until: Time, clock: Clock) -> Vec<Piece> {
+    match clock {
+        Clock::Since(start) => {
+            let on_run_clock = |time: Time| Time::ZERO + time.since(start);
+            profile.pieces(Moment { now: on_run_clock(born.now), ..born }, on_run_clock(until)).collect()
+        }
+        // The pod gets older while the run's clock stands.
+        Clock::Held => {
+            let (mut pieces, mut from) = (Vec::new(), born.now);
+            while from < until {
+                let age = born.age + from.since(born.now);
+                let moment = Moment { age, now: Time::ZERO, ..born };
+                let change = profile.next_change(moment).map(|change| from + change.since(Time::ZERO));
+                let end = change.map_or(until, |change| change.min(until));
+                pieces.push(Piece { from, until: end, effective: profile.at(moment) });
+                from = end;
+            }
+            pieces
+        }
+    }
 }
 
 /// Requests that canary pods of a Rollout answered within the last `range`, as far as they were counted
@@ -165,7 +189,7 @@ pub(crate) fn requests_of_canary(world: &World<'_>, rollout: ObjectId, range: Du
 }
 
 /// Brings every counter to the present.
-fn settle(world: &mut World<'_>) {
+pub(crate) fn settle(world: &mut World<'_>) {
     let now = world.now();
     let served: Vec<ObjectId> = world.traffic.served().map(|(pod, _)| pod).collect();
     for pod in &served {

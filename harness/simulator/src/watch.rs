@@ -138,7 +138,8 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::Traffic
         | Task::Discovery(_)
         | Task::Scrape(_)
-        | Task::Namespace(_) => false,
+        | Task::Namespace(_)
+        | Task::Clock => false,
     }
 }
 

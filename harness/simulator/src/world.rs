@@ -43,6 +43,8 @@ pub enum Task {
     ApplicationResync(ObjectId),
     /// A namespace: what is left of it goes away with it.
     Namespace(ObjectId),
+    /// The scenario's clock was held for long enough.
+    Clock,
 }
 
 /// Everything that a run consists of.
@@ -86,7 +88,7 @@ impl<'a> World<'a> {
             kubernetes: kubernetes::State::default(),
             prometheus: prometheus::State::default(),
             traffic: traffic::State::new(scenario, options),
-            actions: actions::State::new(scenario),
+            actions: actions::State::new(scenario, options.speed),
             observed: observe::State::new(scenario),
             entries: Vec::new(),
             failure: None,

@@ -23,7 +23,7 @@ pub(crate) fn becomes(run: Run, claim: &Becomes) -> Result<Finding, Unanswered> 
         return Ok(not_entered(run, claim.state, from, claim.of, claim.within, &window));
     };
     let when = format!("{}{}", entered.at, after(entered.at, from, claim.of));
-    if claim.within.is_some_and(|within| entered.at > from.at + within) {
+    if claim.within.is_some_and(|within| entered.at > run.deadline(from, within)) {
         return Ok(decided(Finding::failed(format!("only at {when}")), entered));
     }
     if let Some((anchor, bound)) = bound.filter(|(_, bound)| entered.index > bound.index) {
@@ -129,8 +129,9 @@ pub(crate) fn stays(
 ) -> Result<Finding, Unanswered> {
     let from = run.moment(of)?;
     let window = run.window(state, from)?;
+    let deadline = within.map(|within| run.deadline(from, within));
     let in_time =
-        |stretch: &Stretch| within.is_none_or(|within| stretch.begin.at.max(from.at) <= from.at + within);
+        |stretch: &Stretch| deadline.is_none_or(|deadline| stretch.begin.at.max(from.at) <= deadline);
     let stretches: Vec<Stretch> = stretches(&window).into_iter().filter(in_time).collect();
     let Some(last) = stretches.last().copied() else {
         return Ok(match window.first_entered() {
@@ -213,7 +214,7 @@ fn not_entered(
     if let Some(why) = cut_short(run, from, within) {
         return Finding::inconclusive(format!("{why}{now}")).because_of(last.map(|last| last.index));
     }
-    let deadline = within.map_or(run.end().at, |within| from.at + within);
+    let deadline = within.map_or(run.end().at, |within| run.deadline(from, within));
     let left = match (held_before, left) {
         (Some(_), Some(left)) => format!("; it was left at {}", left.at),
         (Some(_) | None, _) => String::new(),
@@ -227,10 +228,10 @@ fn cut_short(run: Run, from: Moment, within: Option<Duration>) -> Option<String>
     let end = run.end().at;
     match (run.end_reason(), within) {
         (EndReason::Settled, _) | (EndReason::DurationReached, None) => None,
-        (_, Some(within)) if end >= from.at + within => None,
+        (_, Some(within)) if end >= run.deadline(from, within) => None,
         (EndReason::DurationReached, Some(within)) => Some(format!(
             "the run's `duration` was over at {end}, but the claim may come true until {}",
-            from.at + within
+            run.deadline(from, within)
         )),
         (EndReason::TimeLimit, _) => {
             Some(format!("the run reached the longest time that it may take at {end} and had not settled"))

@@ -222,7 +222,8 @@ impl Summary {
                     self.not_simulated.push(what.clone());
                 }
             }
-            Event::ActionPerformed(_)
+            Event::ClockStarted(_)
+            | Event::ActionPerformed(_)
             | Event::Commit(_)
             | Event::ResourceSynced(_)
             | Event::Scaled(_)

@@ -1,3 +1,4 @@
+use scenario::{Scenario, Trigger};
 use serde::{Deserialize, Serialize};
 use units::{Duration, Time};
 
@@ -41,6 +42,8 @@ pub enum Source {
 pub enum Event {
     /// The run begins. Always the first entry.
     RunStarted(RunStarted),
+    /// The scenario's clock starts, which waited for what was applied at the beginning.
+    ClockStarted(ClockStarted),
     /// An action of the scenario was performed.
     ActionPerformed(ActionPerformed),
     /// A commit reached the branch that Argo CD follows.
@@ -110,6 +113,26 @@ pub struct SlowBound {
     pub seconds: f64,
     /// Where it comes from: `scenario`, or the metric whose condition states it.
     pub from: String,
+}
+
+/// The scenario's clock starts. It stood at zero since the start of the run: the first sync and the
+/// start of pods take as long at any speed, while the times of a compressed scenario are short, so that
+/// its events would come before there is anything that they could happen to. Spans that a scenario gives
+/// (`at`, `within`, `duration`, the run clock of faults) are counted on this clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStarted {
+    /// Whether what was applied had settled; else [`LONGEST_HOLD`] was over.
+    pub in_place: bool,
+}
+
+/// The longest time that a scenario's clock waits.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(90);
+
+/// Whether an engine holds the scenario's clock until what was applied at the beginning has settled: at a
+/// speed above 1, where an event has a time after zero.
+pub fn holds_clock(scenario: &Scenario, speed: f64) -> bool {
+    let waits = |trigger: &Trigger| matches!(trigger, Trigger::At(at) if *at > Duration::ZERO);
+    speed > 1.0 && scenario.events.iter().any(|event| waits(&event.trigger))
 }
 
 /// An action of the scenario was performed.

@@ -66,6 +66,14 @@ impl Run<'_> {
         Moment { index: self.timeline.entries.len(), at: self.timeline.end() }
     }
 
+    /// When a span of the scenario's clock that begins at `from` is over. That clock may have stood at
+    /// zero for a while.
+    pub(crate) fn deadline(&self, from: Moment, within: Duration) -> Time {
+        let started =
+            self.timeline.entries.iter().find(|entry| matches!(entry.event, Event::ClockStarted(_)));
+        from.at.max(started.map_or(Time::ZERO, |entry| entry.at)) + within
+    }
+
     /// Why the run ended; a timeline without an end was cut short.
     pub(crate) fn end_reason(&self) -> EndReason {
         match self.timeline.entries.last().map(|entry| &entry.event) {

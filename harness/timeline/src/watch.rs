@@ -150,6 +150,7 @@ impl CommitOfAction {
             }
             Event::Commit(commit) => self.latest = Some((entry.at, commit.commit.clone())),
             Event::RunStarted(_)
+            | Event::ClockStarted(_)
             | Event::ActionPerformed(_)
             | Event::Application(_)
             | Event::ResourceSynced(_)

@@ -69,6 +69,33 @@ fn a_state_that_is_entered_in_time_became() {
 }
 
 #[test]
+fn time_in_which_the_scenarios_clock_stood_still_does_not_count() {
+    let clock = || Event::ClockStarted(timeline::ClockStarted { in_place: true });
+    let run = |aborted_at| {
+        let held = Recorder::new().action(0, 0, "merge").rollout(5_000, at_step(0));
+        held.at(20_000, Source::Rehearse, clock()).rollout(aborted_at, failed_update()).settled(100_000)
+    };
+    for claim in ["within: 30s", "within: 30s, of: start", "within: 30s, of: merge"] {
+        let claim = format!("{ABORTED}, {claim}");
+        check(&claim, &run(50_000), Passed, "at 00:50");
+        check(&claim, &run(50_001), Failed, "only at 00:50.001");
+    }
+    let later = format!("{ABORTED}, within: 30s, of: {{ rollout: serving, is: updating }}");
+    check(&later, &run(50_001), Failed, "only at");
+    let stays = "rollout: serving, stays: aborted, for: 10s, within: 30s";
+    check(stays, &run(50_000), Passed, "held for 50s");
+    check(stays, &run(50_001), Failed, "only at");
+    let never = Recorder::new().action(0, 0, "merge").rollout(5_000, at_step(0));
+    let never = never.at(20_000, Source::Rehearse, clock());
+    check(
+        "rollout: serving, becomes: aborted, within: 30s",
+        &never.ended(45_000, EndReason::DurationReached),
+        Inconclusive,
+        "may come true until 00:50",
+    );
+}
+
+#[test]
 fn a_state_that_is_entered_too_late_did_not_become() {
     let timeline = update().rollout(40_001, failed_update()).settled(100_000);
     check(

@@ -57,7 +57,7 @@ pub use argocd::{ArgoSettings, SETTINGS_FILE};
 pub use names::{Names, SHARED_NAMESPACES};
 pub use needs::{Needs, PrometheusAddress};
 pub use note::{Note, Noted};
-pub use speed::{NotASpeed, Speed, UNSCALED_REACTION};
+pub use speed::{NotASpeed, Speed, UNSCALED};
 
 use crate::documents::Documents;
 use crate::floor::Limit;

@@ -12,7 +12,7 @@ use yaml::Node;
 use crate::documents::{Documents, Role, rewrite_document, text_of};
 use crate::fields::{Change, Extent, Subject, rewrite};
 use crate::floor::{self, Limit, SCRAPE_INTERVAL};
-use crate::{Note, Noted, Speed, UNSCALED_REACTION};
+use crate::{Note, Noted, Speed, UNSCALED};
 
 /// What in a scenario bounds the speed, apart from manifests.
 pub(crate) fn limits(scenario: &Scenario) -> Vec<Limit> {
@@ -34,7 +34,7 @@ pub(crate) fn limits(scenario: &Scenario) -> Vec<Limit> {
     limits
 }
 
-/// The scenario with every time divided. What `within`, `duration` and `settle` give is shortened as
+/// The scenario with every time divided. What `within` and `duration` give is shortened as
 /// deadlines are, see [`Speed::deadline`].
 pub(crate) fn at_speed(scenario: Scenario, speed: Speed, notes: &mut Vec<Note>) -> Scenario {
     if speed.is_real() {
@@ -46,7 +46,7 @@ pub(crate) fn at_speed(scenario: Scenario, speed: Speed, notes: &mut Vec<Note>) 
     faster.traffic.rate = faster.traffic.rate * speed.factor();
     faster.cluster.scrape_interval = speed.scale(faster.cluster.scrape_interval);
     faster.duration = faster.duration.map(|duration| speed.deadline(duration));
-    faster.settle = speed.deadline(faster.settle);
+    faster.settle = speed.scale(faster.settle);
     for event in &mut faster.events {
         match &mut event.trigger {
             Trigger::At(at) => *at = speed.scale(*at),
@@ -88,8 +88,8 @@ fn notes_on(scenario: &Scenario, speed: Speed) -> Vec<Note> {
     let mut notes = vec![note(
         "expect",
         format!(
-            "of every deadline (`within`, `duration`, `settle`) up to {UNSCALED_REACTION} are not scaled: pods, \
-             syncs and whole-second times take as long at any speed"
+            "of every deadline (`within`, `duration`) up to {UNSCALED} are not scaled: pods, syncs, retries of \
+             an analysis and whole-second times take as long at any speed"
         ),
     )];
     let rate = scenario.traffic.rate;

@@ -15,9 +15,11 @@ use units::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Speed(f64);
 
-/// What of a deadline does not shrink: the start of a pod (2 to 5 s), a sync (1 to 2 s), the rounding of
-/// persisted times to whole seconds and the reaction of controllers take as long at any speed.
-pub const UNSCALED_REACTION: Duration = Duration::from_secs(10);
+/// What of a deadline does not shrink. The start of a pod (2 to 5 s), a sync (1 to 2 s), the rounding of
+/// stored times to whole seconds and the reaction of controllers take as long at any speed, together some
+/// 10 s; and an analysis that cannot measure tries again every 10 s, until the fifth error in a row ends it
+/// after 40 s.
+pub const UNSCALED: Duration = Duration::from_secs(50);
 
 impl Speed {
     /// As fast as written.
@@ -59,19 +61,19 @@ impl Speed {
         span / self.0
     }
 
-    /// A time that something is given to happen in. Of that, [`UNSCALED_REACTION`] (or all of it, if it
+    /// A time that something is given to happen in. Of that, [`UNSCALED`] (or all of it, if it
     /// is shorter) is taken for what no speed shortens, and only the rest is divided.
     ///
     /// ```
     /// use transform::Speed;
     /// use units::Duration;
     /// let speed = Speed::new(30.0).unwrap();
-    /// assert_eq!(speed.deadline(Duration::from_mins(10)).to_string(), "29.7s");
+    /// assert_eq!(speed.deadline(Duration::from_mins(10)).to_string(), "1m8.4s");
     /// assert_eq!(speed.deadline(Duration::from_secs(5)), Duration::from_secs(5));
     /// ```
     pub fn deadline(self, within: Duration) -> Duration {
         const TENTH: u64 = 100_000_000;
-        let fixed = within.min(UNSCALED_REACTION);
+        let fixed = within.min(UNSCALED);
         let exact = fixed + self.scale(within.saturating_sub(fixed));
         // Nobody wants to read nanoseconds of a deadline.
         Duration::from_nanos(exact.as_nanos().div_ceil(TENTH) * TENTH).min(within)

@@ -274,3 +274,52 @@ fn pods_are_deleted_by_role_the_oldest_first() {
         assert!(problem.contains(expected), "{problem}");
     }
 }
+
+/// A compressed run of a Deployment whose pods are ready after 12 s.
+fn held(events: &str, files: &str) -> World<'static> {
+    let options = crate::Options { speed: 10.0, ..testing::options() };
+    testing::world_of(
+        &options,
+        &format!("events:\n{events}"),
+        &[("all.yaml", files), ("config.yaml", CONFIG)],
+    )
+}
+
+fn performed(world: &World<'_>) -> Vec<String> {
+    testing::told(world, |event| match event {
+        Event::ActionPerformed(action) => Some(action.text.clone()),
+        Event::ClockStarted(clock) => Some(format!("in place: {}", clock.in_place)),
+        _ => None,
+    })
+}
+
+const AT_0_1_AND_2: &str =
+    "- {at: 0s, apply: [config.yaml]}\n- {at: 1m, traffic: {rate: 1/s}}\n- {at: 2m, traffic: {rate: 2/s}}";
+
+#[test]
+fn a_held_clock_starts_when_what_was_applied_has_settled() {
+    let mut world = held(AT_0_1_AND_2, testing::DEPLOYMENT);
+    testing::run_until(&mut world, 300);
+    let expected = [
+        "0 kubectl apply -f config.yaml",
+        "12 in place: true",
+        "72 clients now send 1/s",
+        "132 clients now send 2/s",
+    ];
+    assert_eq!(performed(&world), expected);
+}
+
+#[test]
+fn a_held_clock_starts_after_the_longest_hold_whatever_has_settled() {
+    let mut world = held(AT_0_1_AND_2, &testing::DEPLOYMENT.replace("value: '1'", "value: slow"));
+    testing::run_until(&mut world, 160);
+    assert_eq!(performed(&world)[1..], ["90 in place: false", "150 clients now send 1/s"]);
+}
+
+#[test]
+fn a_clock_is_not_held_at_speed_1_nor_without_a_time_to_wait_for() {
+    let real = testing::world(&format!("events:\n{AT_0_1_AND_2}"), &[("config.yaml", CONFIG)]);
+    assert_eq!(real.actions.clock, Clock::Since(Time::ZERO));
+    let nothing_later = held("- {at: 0s, apply: [config.yaml]}", testing::DEPLOYMENT);
+    assert_eq!(nothing_later.actions.clock, Clock::Since(Time::ZERO));
+}

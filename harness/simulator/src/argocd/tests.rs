@@ -53,6 +53,7 @@ impl Bench {
             arrivals: behaviour::Arrivals::Expected,
             limit: Duration::from_mins(60),
             version: "test".to_owned(),
+            speed: 1.0,
             render,
         };
         let mut bench =

@@ -117,6 +117,7 @@ impl Walk<'_> {
             arrivals: Arrivals::Expected,
             limit: Duration::from_secs(7200),
             version: "test".to_owned(),
+            speed: 1.0,
             render: None,
         };
         let input = Input { scenario: &scenario, repository: &repository, options: &options };

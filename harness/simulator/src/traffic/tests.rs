@@ -320,3 +320,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_fault_on_the_runs_clock_waits_while_that_clock_is_held() {
+    let model = "{latency: {p50: 100ms, p99: 200ms}, load: 10s, faults: [{clock: run, from: 20s, until: 30s, errors: 100%}]}";
+    let scenario =
+        format!("{RATE}\nmodels: {{'1': {model}}}\nevents: [{{at: 100s, traffic: {{rate: 10/s}}}}]");
+    // Ready after 12 s: held until then, the clock shows 20 s after 32 s.
+    for (speed, errors_from) in [(1.0, 20), (10.0, 32)] {
+        let options = crate::Options { speed, arrivals: Arrivals::Expected, ..testing::options() };
+        let mut world = testing::world_of(&options, &scenario, &[("all.yaml", &files())]);
+        let failed = |world: &mut World<'_>, until| {
+            testing::run_until(world, until);
+            sum(&account(world), |r| r.failed)
+        };
+        assert!(near(failed(&mut world, errors_from), 0.0), "{speed}");
+        assert!(near(failed(&mut world, errors_from + 4), 40.0), "{speed}");
+        assert!(near(failed(&mut world, errors_from + 60), 100.0), "{speed}");
+    }
+}
