@@ -13,6 +13,7 @@ use cluster::{Demand, Rehearsal, Repository, Session, Stage, Supply};
 use futures::stream::{StreamExt as _, iter};
 use manifests::tree::Tree;
 use scenario::Scenario;
+use simulator::Render;
 use timeline::{NotSimulated, SlowBound, StageTime, Timeline};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,7 +66,12 @@ struct Prepared<'a> {
 ///
 /// # Errors
 /// Wrong input, or an environment that lacks something or fails. Whatever was made is removed.
-pub(crate) fn run_all(how: &OnCluster, jobs: usize, wanted: &[Wanted<'_>]) -> Result<Vec<Ran>, Failure> {
+pub(crate) fn run_all(
+    how: &OnCluster,
+    render: Option<Render>,
+    jobs: usize,
+    wanted: &[Wanted<'_>],
+) -> Result<Vec<Ran>, Failure> {
     let runtime = Runtime::new().map_err(Failure::defect)?;
     runtime.block_on(async {
         let docker = Docker::find().await?;
@@ -80,7 +86,7 @@ pub(crate) fn run_all(how: &OnCluster, jobs: usize, wanted: &[Wanted<'_>]) -> Re
         let node_image = how.node_image.clone().or_else(|| std::env::var(NODE_IMAGE_VARIABLE).ok());
         let supply =
             Supply { kind: &kind, sources: &sources, lock: &lock, node_image: node_image.as_deref() };
-        let machine = Machine { state: &state, journal: &journal, supply };
+        let machine = Machine { render, state: &state, journal: &journal, supply };
         let ran = tokio::select! {
             ran = machine.run(how, jobs, wanted) => ran,
             interrupted = interrupted() => Err(interrupted),
@@ -123,6 +129,7 @@ fn folder(how: &OnCluster) -> Option<PathBuf> {
 
 /// The machine that the cluster is on.
 struct Machine<'a> {
+    render: Option<Render>,
     state: &'a State,
     journal: &'a Journal,
     supply: Supply<'a>,
@@ -219,8 +226,11 @@ impl Machine<'_> {
             let suffix = if alone { String::new() } else { format!("-{tail}{index}") };
             let repository_name = format!("{}{suffix}", wanted.scenario.name.replace('.', "-"));
             let names = Names::with_suffix(&suffix)?.serving(Repository::url(&repository_name));
-            let highest = || transform::highest_speed(wanted.repository, wanted.scenario);
-            let speed = how.speed.unwrap_or_else(highest);
+            let highest = || pace::highest(wanted.repository, wanted.scenario, self.render);
+            let speed = match how.speed {
+                Some(speed) => speed,
+                None => highest()?.speed,
+            };
             let plan = Plan { speed, names: names.clone() };
             let transformed = transform::transform(wanted.repository, wanted.scenario, &plan)?;
             let slow = simulator::traffic::slow_bound(wanted.scenario, wanted.repository);

@@ -167,7 +167,7 @@ fn on_kind(setting: &Setting<'_>, jobs: &[Job<'_>]) -> Result<Vec<Done>, Failure
         .map(|job| kind::Wanted { scenario: job.scenario, repository: job.repository, seed: job.seed })
         .collect();
     let at_a_time = arguments.jobs.map_or(KIND_JOBS, usize::from);
-    let ran = kind::run_all(&arguments.on_cluster, at_a_time, &wanted)?;
+    let ran = kind::run_all(&arguments.on_cluster, setting.render, at_a_time, &wanted)?;
     let done = jobs.iter().zip(ran).map(|(job, ran)| {
         let took = || Took { wall_seconds: ran.wall_seconds, stages: ran.stages.clone() };
         done(setting, job, &ran.scenario, &ran.timeline, &took)

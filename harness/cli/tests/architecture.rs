@@ -24,10 +24,7 @@ const PURE: [(&str, &[&str]); 13] = [
         "simulator",
         &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
     ),
-    (
-        "pace",
-        &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"],
-    ),
+    ("pace", &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"]),
     ("reports", &["scenario", "timeline", "units"]),
 ];
 

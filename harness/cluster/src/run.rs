@@ -7,8 +7,8 @@ use manifests::tree::Tree;
 use scenario::{Scenario, Trigger};
 use serde_json::{Value, json};
 use timeline::{
-    ActionPerformed, CommitReason, EndReason, Engine, Entry, Event, NotSimulated, PodPhase, RunEnded,
-    RunStarted, SlowBound, Source, Timeline, Watch,
+    ActionPerformed, ClockStarted, CommitReason, EndReason, Engine, Entry, Event, LONGEST_HOLD, NotSimulated,
+    PodPhase, RunEnded, RunStarted, SlowBound, Source, Timeline, Watch, holds_clock,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -65,9 +65,6 @@ pub struct Images {
 /// How often the loop looks whether everything has settled.
 const LOOK: Wait = Wait::from_millis(250);
 
-/// How long what was applied may take to be in place before the scenario's clock goes on regardless.
-const LONGEST_HOLD: Wait = Wait::from_secs(90);
-
 /// For how long nothing may have moved for what was applied to count as in place.
 const IN_PLACE: Wait = Wait::from_secs(1);
 
@@ -107,7 +104,7 @@ pub async fn rehearse(
 enum Plan {
     /// Waits for a state to be entered.
     Watching(Box<Watch>),
-    /// Is due at a time of the scenario's clock, which may be held.
+    /// Is due at a time of the scenario's clock, which stands still.
     Planned(Duration),
     /// Is due.
     Timed(Instant),
@@ -130,8 +127,8 @@ struct Run<'a> {
     begun: Instant,
     /// Its start in seconds since 1970.
     begun_at: f64,
-    /// Whether the scenario's clock waits for what was applied.
-    held: bool,
+    /// When the scenario's clock started; `None` while it waits for what was applied.
+    clock: Option<Instant>,
     /// The last time that anything but traffic moved.
     moved: Instant,
     /// Whether clients send requests, which they do once a pod was ready.
@@ -190,7 +187,7 @@ impl<'a> Run<'a> {
             entries: Vec::new(),
             begun: Instant::now(),
             begun_at,
-            held: true,
+            clock: None,
             moved: Instant::now(),
             clients_begun: false,
             rate: scenario.traffic.rate,
@@ -262,7 +259,7 @@ impl<'a> Run<'a> {
             while let Ok((at, news)) = self.news.try_recv() {
                 self.hear(at, news).await?;
             }
-            self.release_clock();
+            self.start_clock();
             while let Some(index) = self.due() {
                 self.perform(index).await?;
             }
@@ -355,22 +352,25 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// Lets the scenario's clock go on once what was applied is in place. What a scenario does later was
-    /// written for a pipeline at rest, and what Kubernetes needs to start pods does not get shorter.
-    fn release_clock(&mut self) {
-        if !self.held {
+    /// Starts the scenario's clock: at once, or where it waits for what was applied, once that is in place.
+    fn start_clock(&mut self) {
+        if self.clock.is_some() {
             return;
         }
-        let now = Instant::now();
-        let at_zero_is_done = !self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_)));
-        let in_place = self.onlooker.is_in_place() && now - self.moved >= IN_PLACE;
-        if !(at_zero_is_done && in_place || now - self.begun >= LONGEST_HOLD) {
+        let (now, waits) = (Instant::now(), holds_clock(self.rehearsal.scenario, self.rehearsal.speed));
+        let nothing_due = !self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_)));
+        let in_place = nothing_due && self.onlooker.is_in_place() && now - self.moved >= IN_PLACE;
+        if waits && !in_place && now - self.begun < wait(LONGEST_HOLD) {
             return;
         }
-        self.held = false;
+        let start = if waits { now } else { self.begun };
+        self.clock = Some(start);
+        if waits {
+            self.tell(Source::Rehearse, Event::ClockStarted(ClockStarted { in_place }));
+        }
         for plan in &mut self.plans {
             if let Plan::Planned(at) = plan {
-                *plan = Plan::Timed((self.begun + wait(*at)).max(now));
+                *plan = Plan::Timed(start + wait(*at));
             }
         }
     }
@@ -420,7 +420,8 @@ impl<'a> Run<'a> {
     fn over(&self) -> Option<EndReason> {
         let (now, scenario) = (Instant::now(), self.rehearsal.scenario);
         if let Some(duration) = scenario.duration {
-            return (now - self.begun >= wait(duration)).then_some(EndReason::DurationReached);
+            let begun = self.clock?;
+            return (now - begun >= wait(duration)).then_some(EndReason::DurationReached);
         }
         let to_come = self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_) | Plan::Planned(_)));
         if !to_come && now - self.moved >= wait(scenario.settle) && self.onlooker.is_settled() {

@@ -1,7 +1,7 @@
 //! Below what real controllers cannot go. The floors are those of the machinery, which no manifest can
 //! lower; that a scenario keeps its meaning above them is for the simulator to say.
 
-use units::{Duration, Rate};
+use units::Duration;
 use yaml::{Place, Problem};
 
 use crate::Speed;
@@ -68,55 +68,38 @@ pub const RECONCILIATION: Floor = Floor {
     reason: "a comparison takes about a second, and its time is stored in whole seconds",
 };
 
-/// The most requests a second that clients send: more than that is a benchmark of the machine, since the
-/// clients, the model's pods and the controllers share it.
-pub const HIGHEST_RATE: f64 = 1_000.0;
+/// The most requests a second that clients send for the sake of speed: more would measure the machine, since
+/// the clients, the model's pods and the controllers share it.
+pub const HIGHEST_RATE: f64 = 300.0;
 
-/// Something written that bounds the speed.
+/// A duration that bounds the speed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
     /// Where it stands.
     pub place: Place,
     /// The field and its value, as written.
     pub written: String,
-    /// What it is.
-    pub bound: Bound,
-}
-
-/// How something written bounds the speed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bound {
-    /// A duration that becomes too short.
-    Duration(Duration, Floor),
-    /// A rate of requests that becomes too high.
-    Rate(Rate),
+    /// How long it is.
+    pub bound: Duration,
+    /// How short it can become.
+    pub floor: Floor,
 }
 
 impl Limit {
     /// The highest speed at which it holds, at least 1: a value that is below its floor as it is written
     /// is the user's business.
     pub fn highest(&self) -> f64 {
-        let highest = match self.bound {
-            Bound::Duration(span, floor) => span.as_secs_f64() / floor.least.as_secs_f64(),
-            Bound::Rate(rate) => HIGHEST_RATE / rate.per_second(),
-        };
-        highest.max(1.0)
+        (self.bound.as_secs_f64() / self.floor.least.as_secs_f64()).max(1.0)
     }
 
     /// What is wrong with it at a speed that is too high; `advised` is one at which everything holds.
     pub(crate) fn problem(&self, speed: Speed, advised: Speed) -> Problem {
         let (written, highest) = (&self.written, self.highest());
-        let message = match self.bound {
-            Bound::Duration(span, Floor { of, least, reason }) => format!(
-                "`{written}` would be {} at speed {speed}, and {of} can be no less than {least}: {reason}",
-                speed.scale(span)
-            ),
-            Bound::Rate(rate) => format!(
-                "`{written}` would be {} at speed {speed}, and more than {HIGHEST_RATE}/s measure the machine, \
-                 which the clients, the models and the controllers share",
-                rate * speed.factor()
-            ),
-        };
+        let Floor { of, least, reason } = self.floor;
+        let message = format!(
+            "`{written}` would be {} at speed {speed}, and {of} can be no less than {least}: {reason}",
+            speed.scale(self.bound)
+        );
         let allows = (highest * 100.0).floor() / 100.0;
         Problem::at(&self.place, message)
             .with_help(format!("this allows at most speed {allows}; at speed {advised} everything holds"))

@@ -11,27 +11,17 @@ use yaml::Node;
 
 use crate::documents::{Documents, Role, rewrite_document, text_of};
 use crate::fields::{Change, Extent, Subject, rewrite};
-use crate::floor::{self, Limit, SCRAPE_INTERVAL};
+use crate::floor::{HIGHEST_RATE, Limit, SCRAPE_INTERVAL};
 use crate::{Note, Noted, Speed, UNSCALED};
 
 /// What in a scenario bounds the speed, apart from manifests.
 pub(crate) fn limits(scenario: &Scenario) -> Vec<Limit> {
-    let mut limits = vec![Limit {
+    vec![Limit {
         place: scenario.place_of("cluster"),
         written: format!("scrape_interval: {}", scenario.cluster.scrape_interval),
-        bound: floor::Bound::Duration(scenario.cluster.scrape_interval, SCRAPE_INTERVAL),
-    }];
-    let rate = |place: yaml::Place, rate: Rate| Limit {
-        place,
-        written: format!("rate: {rate}"),
-        bound: floor::Bound::Rate(rate),
-    };
-    limits.push(rate(scenario.place_of("traffic"), scenario.traffic.rate));
-    limits.extend(scenario.events.iter().filter_map(|event| match event.action {
-        Action::Traffic(new) => Some(rate(event.place.clone(), new)),
-        _ => None,
-    }));
-    limits
+        bound: scenario.cluster.scrape_interval,
+        floor: SCRAPE_INTERVAL,
+    }]
 }
 
 /// The scenario with every time divided. What `within` and `duration` give is shortened as
@@ -43,7 +33,8 @@ pub(crate) fn at_speed(scenario: Scenario, speed: Speed, notes: &mut Vec<Note>) 
     notes.extend(notes_on(&scenario, speed));
     let mut faster = scenario;
     faster.models.values_mut().for_each(|model| *model = model.at_speed(speed.factor()));
-    faster.traffic.rate = faster.traffic.rate * speed.factor();
+    let more = more_requests(&faster, speed);
+    faster.traffic.rate = faster.traffic.rate * more;
     faster.cluster.scrape_interval = speed.scale(faster.cluster.scrape_interval);
     faster.duration = faster.duration.map(|duration| speed.deadline(duration));
     faster.settle = speed.scale(faster.settle);
@@ -53,17 +44,28 @@ pub(crate) fn at_speed(scenario: Scenario, speed: Speed, notes: &mut Vec<Note>) 
             Trigger::After { wait, .. } => *wait = speed.scale(*wait),
         }
         if let Action::Traffic(rate) = &mut event.action {
-            *rate = *rate * speed.factor();
+            *rate = *rate * more;
         }
     }
     for expectation in &mut faster.expect {
-        claim_at_speed(&mut expectation.claim, speed);
+        claim_at_speed(&mut expectation.claim, speed, more);
         expectation.text = expectation.claim.to_string();
     }
     faster
 }
 
-fn claim_at_speed(claim: &mut Claim, speed: Speed) {
+/// By how much the rate of requests is multiplied, so that as many fall into a window as before: by the
+/// speed, but for what brings the highest rate above [`HIGHEST_RATE`], and never below 1.
+fn more_requests(scenario: &Scenario, speed: Speed) -> f64 {
+    let later = scenario.events.iter().filter_map(|event| match event.action {
+        Action::Traffic(rate) => Some(rate.per_second()),
+        _ => None,
+    });
+    let highest = later.fold(scenario.traffic.rate.per_second(), f64::max);
+    speed.factor().min((HIGHEST_RATE / highest).max(1.0))
+}
+
+fn claim_at_speed(claim: &mut Claim, speed: Speed, more: f64) {
     let deadline = |within: &mut Option<Duration>| *within = within.map(|span| speed.deadline(span));
     match claim {
         Claim::Becomes { within, .. } => deadline(within),
@@ -74,7 +76,7 @@ fn claim_at_speed(claim: &mut Claim, speed: Speed) {
         Claim::Requests { bounds, .. } => {
             for (_, Bound { limit, .. }) in bounds {
                 if let BoundLimit::Rate(rate) = limit {
-                    *rate = *rate * speed.factor();
+                    *rate = *rate * more;
                 }
             }
         }
@@ -94,10 +96,12 @@ fn notes_on(scenario: &Scenario, speed: Speed) -> Vec<Note> {
     )];
     let rate = scenario.traffic.rate;
     if rate > Rate::ZERO {
-        let new = rate * speed.factor();
+        let more = more_requests(scenario, speed);
+        let new = rate * more;
+        let fewer = if more < speed.factor() { ", as nearly as the machine bears it" } else { "" };
         let text = format!(
-            "clients send {new} in place of {rate}, so that as many requests fall into a window; absolute \
-             rates in queries are {speed} times as high"
+            "clients send {new} in place of {rate}, so that as many requests fall into a window{fewer}; \
+             absolute rates in queries are {more} times as high"
         );
         notes.push(note("traffic", text));
     }

@@ -8,7 +8,7 @@ use yaml::{Node, Value};
 use crate::documents::subjects_of;
 use crate::duration::{Form, Reading, prometheus_duration, prometheus_text};
 use crate::fields::{Change, Rule, Subject, is_about};
-use crate::floor::{Bound, Floor, Limit, QUERY_RANGE};
+use crate::floor::{Floor, Limit, QUERY_RANGE};
 use crate::query::{self, Role};
 use crate::{Note, Noted, Speed};
 
@@ -85,8 +85,8 @@ impl Timing {
 
     fn limit(&mut self, node: &Node, field: &str, text: &str, span: Duration, floor: Option<Floor>) {
         if let Some(floor) = floor {
-            let bound = Bound::Duration(span, floor);
-            self.limits.push(Limit { place: node.place.clone(), written: format!("{field}: {text}"), bound });
+            let (place, written) = (node.place.clone(), format!("{field}: {text}"));
+            self.limits.push(Limit { place, written, bound: span, floor });
         }
     }
 
