@@ -30,16 +30,13 @@ pub(crate) enum Command {
     Run(Run),
     /// Judge a recorded timeline again.
     Judge(Judge),
+    /// Remove what killed runs have left on this machine.
+    Clean(Clean),
+    /// Undo a run once its process is gone. A run starts this itself.
+    #[command(hide = true)]
+    Reap(Reap),
     /// Print the JSON schema of scenario files, for editors.
     Schema,
-    /// Clean up after a run that was killed; started by each run on a cluster.
-    #[command(hide = true)]
-    Reap {
-        /// The folder of states.
-        state: PathBuf,
-        /// The run.
-        run: String,
-    },
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  rehearse completions bash > /etc/bash_completion.d/rehearse")]
     Completions {
@@ -139,6 +136,33 @@ pub(crate) struct Judge {
     /// Whether the output is coloured.
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub(crate) color: Colour,
+}
+
+/// Runs clean up after themselves, and after one that was killed a process does that it leaves behind. This
+/// is for what is left when the machine went down or that process was killed too.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  rehearse clean --dry-run
+  rehearse clean rehearse-1f3a9c-77de01ab")]
+pub(crate) struct Clean {
+    /// Clusters to remove too, by name, whoever made them; those of living runs are left alone.
+    #[arg(value_name = "CLUSTER", value_parser = cluster::host::ClusterName::parse)]
+    pub(crate) clusters: Vec<cluster::host::ClusterName>,
+    /// Also remove the clusters that were kept with --keep.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Say what would be removed, and leave it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Reap {
+    /// The folder that remembers what runs have made.
+    pub(crate) state: PathBuf,
+    /// The run.
+    pub(crate) run: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -60,6 +60,14 @@ impl Failure {
     }
 }
 
+/// The first of several failures, after the others were told; success where there is none.
+pub(crate) fn first_of(failures: Vec<cluster::Failure>) -> Result<ExitCode, Failure> {
+    let mut failures = failures.into_iter().map(Failure::from);
+    let Some(first) = failures.next() else { return Ok(ExitCode::SUCCESS) };
+    failures.for_each(|failure| failure.print());
+    Err(first)
+}
+
 /// Nothing that a file says commands the terminal.
 fn tame(message: &str) -> String {
     message.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

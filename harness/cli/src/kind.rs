@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use cluster::components::{FOLDER_VARIABLE, Lock, NODE_IMAGE_VARIABLE, Sources};
-use cluster::host::reaper;
-use cluster::host::undo::{Undoer, undo};
+use cluster::host::undo::undo;
 use cluster::host::{About, Cluster, Docker, Journal, Kept, Kind, Made, Places, Reaper, State};
 use cluster::{Demand, Rehearsal, Repository, Session, Stage, Supply};
 use futures::stream::{StreamExt as _, iter};
@@ -91,25 +89,12 @@ pub(crate) fn run_all(
             ran = machine.run(how, jobs, wanted) => ran,
             interrupted = interrupted() => Err(interrupted),
         };
-        let left = undo(&journal, Undoer::Run, &mut |line| output::say(line)).await;
+        let left = undo(&journal, &mut |line| output::say(line)).await;
         match (ran, left.into_iter().next()) {
             (Ok(_), Some(failure)) => Err(failure.into()),
             (ran, _) => ran,
         }
     })
-}
-
-/// What the hidden command `reap` does: outlives a run and, where that was killed, undoes its journal.
-///
-/// # Errors
-/// A journal that cannot be read, or something that cannot be removed.
-pub(crate) fn reap(state: &Path, run: &str) -> Result<ExitCode, Failure> {
-    let runtime = Runtime::new().map_err(Failure::defect)?;
-    let failures = runtime.block_on(reaper::reap(state.to_owned(), run))?;
-    match failures.into_iter().next() {
-        Some(failure) => Err(failure.into()),
-        None => Ok(ExitCode::SUCCESS),
-    }
 }
 
 /// What ends a run before its time, once it has happened.

@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser};
 
 mod args;
 mod batch;
+mod clean;
 mod failure;
 mod files;
 mod judge;
@@ -18,9 +19,11 @@ mod kind;
 mod kustomize;
 mod output;
 mod progress;
+mod reap;
 mod report_folder;
 mod repository;
 mod run;
+mod runtime;
 mod scenarios;
 mod stages;
 
@@ -42,7 +45,8 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Judge(arguments) => judge::judge(arguments),
-        Command::Reap { state, run } => kind::reap(state, run),
+        Command::Clean(arguments) => clean::clean(arguments),
+        Command::Reap(arguments) => reap::reap(arguments),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;
             output::print(&format!("{schema}\n"))?;

@@ -8,6 +8,7 @@ mod exit_codes;
 mod hostile_repositories;
 mod hostile_scenarios;
 mod kustomize;
+mod machine;
 mod output;
 mod recordings;
 mod reports;

@@ -10,7 +10,7 @@ use crate::host::docker::{Container, Docker};
 use crate::host::journal::Owner;
 use crate::host::kind::{self, ClusterName, Late};
 use crate::host::objects::RUN_LABEL;
-use crate::host::undo::{Undoer, undo};
+use crate::host::undo::undo;
 use crate::host::{Journal, Kept, Made, RunId, State};
 
 /// What is asked for.
@@ -120,7 +120,7 @@ impl Cleaning<'_> {
             tell(line);
             removed.push(line.to_owned());
         };
-        let failures = undo(journal, Undoer::Heir, &mut note).await;
+        let failures = undo(journal, &mut note).await;
         self.cleaned.failures.extend(failures);
     }
 

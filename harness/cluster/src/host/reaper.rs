@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Failure;
 use crate::host::journal::Owner;
-use crate::host::undo::{Undoer, undo};
+use crate::host::undo::undo;
 use crate::host::{Journal, RunId, State};
 
 /// What a reaper says once nothing but SIGKILL ends it.
@@ -83,7 +83,7 @@ pub async fn reap(state: PathBuf, run: &str) -> Result<Vec<Failure>, Failure> {
     let owner = tokio::task::spawn_blocking(move || Journal::inherit(&state, &run, say_ready)).await;
     let owner = owner.map_err(|error| Failure::environment("the reaper stopped waiting", error, ""))?;
     match owner? {
-        Owner::Us(journal) => Ok(undo(&journal, Undoer::Heir, &mut |_| ()).await),
+        Owner::Us(journal) => Ok(undo(&journal, &mut |_| ()).await),
         Owner::Another | Owner::Nobody => Ok(Vec::new()),
     }
 }

@@ -5,24 +5,16 @@ use crate::host::docker::Docker;
 use crate::host::kind::{self, Late};
 use crate::host::{Journal, Made, RunId, objects, processes};
 
-/// Who undoes a journal, which decides what may still be under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undoer {
-    /// The run itself, which has waited for its programs.
-    Run,
-    /// Another process, after the run's was killed.
-    Heir,
-}
-
 /// Undoes all that stands in a journal, and ends the journal if that went well. `tell` gets a line for each
 /// thing that is removed. What could not be undone stays in the journal and is returned.
 ///
 /// Undoing twice, or by two at a time, does no harm: what is gone already is no failure.
-pub async fn undo(journal: &Journal, undoer: Undoer, tell: &mut dyn FnMut(&str)) -> Vec<Failure> {
+pub async fn undo(journal: &Journal, tell: &mut dyn FnMut(&str)) -> Vec<Failure> {
     let (programs, things): (Vec<_>, Vec<_>) =
         journal.left().into_iter().partition(|(_, made)| matches!(made, Made::Program { .. }));
-    let late = if undoer == Undoer::Heir && !programs.is_empty() { Late::Possible } else { Late::None };
-    // What runs is ended before anything is removed: it may be making more.
+    // What runs is ended before anything is removed: it may be making more. So may the docker engine, for a
+    // program that was ended before its time.
+    let late = if programs.is_empty() { Late::None } else { Late::Possible };
     let mut undoing = Undoing { docker: None, run: journal.run().clone(), late, tell };
     let mut failures = Vec::new();
     for (note, made) in programs.into_iter().chain(things.into_iter().rev()) {
