@@ -32,6 +32,10 @@ pub(crate) enum Command {
     Judge(Judge),
     /// Remove what killed runs have left on this machine.
     Clean(Clean),
+    /// Say what this machine lacks for --engine kind, and what mends it.
+    Doctor(Doctor),
+    /// Bring what --engine kind installs onto this machine, also without internet.
+    Components(Components),
     /// Undo a run once its process is gone. A run starts this itself.
     #[command(hide = true)]
     Reap(Reap),
@@ -155,6 +159,59 @@ pub(crate) struct Clean {
     /// Say what would be removed, and leave it.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// What is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// A folder with manifests and images of the components; also $REHEARSE_COMPONENTS.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) components: Option<PathBuf>,
+}
+
+/// A cluster is made of images and manifests whose versions are locked. They are taken from the docker
+/// engine, else from a folder, else from the internet.
+#[derive(Args)]
+#[command(after_help = "\
+Without internet:
+  rehearse components save rehearse.tar.gz     on a machine that has internet
+  rehearse components load rehearse.tar.gz     on the one that has not")]
+pub(crate) struct Components {
+    #[command(subcommand)]
+    pub(crate) command: ComponentsCommand,
+    /// A folder with manifests and images of the components, looked at before the internet; also
+    /// $REHEARSE_COMPONENTS.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) components: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ComponentsCommand {
+    /// Print the components with their versions, images and manifests.
+    List,
+    /// Bring what is missing into the docker engine and the cache.
+    Fetch {
+        /// The components; all of them if left out.
+        #[arg(value_name = "COMPONENT")]
+        names: Vec<String>,
+    },
+    /// Write images and manifests into one archive, after bringing those that are missing.
+    Save {
+        /// The archive.
+        file: PathBuf,
+        /// The components; all of them if left out.
+        #[arg(value_name = "COMPONENT")]
+        names: Vec<String>,
+    },
+    /// Unpack an archive: images into the docker engine, manifests into the user's folder of components.
+    Load {
+        /// The archive.
+        file: PathBuf,
+    },
+    /// Make an image of nodes that has all images in it, so that new clusters load none.
+    Bake,
 }
 
 #[derive(Args)]

@@ -12,6 +12,8 @@ use clap::{CommandFactory, Parser};
 mod args;
 mod batch;
 mod clean;
+mod components;
+mod doctor;
 mod failure;
 mod files;
 mod judge;
@@ -46,6 +48,8 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Run(arguments) => run::run(arguments),
         Command::Judge(arguments) => judge::judge(arguments),
         Command::Clean(arguments) => clean::clean(arguments),
+        Command::Components(arguments) => components::components(arguments),
+        Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Reap(arguments) => reap::reap(arguments),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;

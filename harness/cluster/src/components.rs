@@ -23,6 +23,9 @@ use crate::Failure;
 /// The list that this version installs.
 const LOCK: &str = include_str!("../components.lock.yaml");
 
+/// The component whose image a cluster's nodes are made of.
+pub const NODE: &str = "node";
+
 /// What stands for the version of this program in the list.
 const OWN_VERSION: &str = "{rehearse}";
 
@@ -67,6 +70,9 @@ pub struct Image {
     /// The Dockerfile that builds it where it is in no registry.
     #[serde(default)]
     pub dockerfile: Option<String>,
+    /// The command that builds it from the source of this program.
+    #[serde(default)]
+    pub build: Option<String>,
 }
 
 /// A file of manifests.
@@ -153,7 +159,7 @@ impl Lock {
     /// # Errors
     /// The list names none, which a test finds.
     pub fn node(&self) -> Result<&Image, Failure> {
-        let node = self.component("node")?;
+        let node = self.component(NODE)?;
         node.images.first().ok_or_else(|| Failure::environment("the component `node` has no image", "", ""))
     }
 

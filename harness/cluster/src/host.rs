@@ -6,6 +6,7 @@
 
 pub mod clean;
 pub mod docker;
+pub mod doctor;
 pub mod journal;
 mod kept;
 pub mod kind;

@@ -72,9 +72,7 @@ mod tests {
             name: "it".to_owned(),
             version: "v1".to_owned(),
             namespace: None,
-            images: images
-                .map(|name| Image { name: name.to_owned(), or: Vec::new(), dockerfile: None })
-                .to_vec(),
+            images: images.map(Image::named).to_vec(),
             manifests: Vec::new(),
             ready: Vec::new(),
         }

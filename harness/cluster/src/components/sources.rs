@@ -176,8 +176,7 @@ impl Sources {
     /// It is nowhere.
     pub async fn node_image(&self, lock: &Lock, chosen: Option<&str>) -> Result<String, Failure> {
         if let Some(name) = chosen {
-            let image = Image { name: name.to_owned(), or: Vec::new(), dockerfile: None };
-            return self.image(&image).await.map(|(name, _)| name);
+            return self.image(&Image::named(name)).await.map(|(name, _)| name);
         }
         let baked = super::bake::image(lock);
         if self.docker.has_image(&baked).await? {
@@ -188,6 +187,11 @@ impl Sources {
 }
 
 impl Image {
+    /// An image that is known by its name alone.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), or: Vec::new(), dockerfile: None, build: None }
+    }
+
     /// Every name under which it does.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.name.as_str()).chain(self.or.iter().map(String::as_str))
@@ -201,7 +205,11 @@ fn nowhere(image: &Image, failure: &Failure) -> Failure {
     let what = format!("the image {} is not in docker, in no folder, and cannot be brought", image.name);
     let Failure::Environment(lack) = failure else { return Failure::environment(what, failure, WHERE_FROM) };
     let is_room = lack.said.contains("no space left on device");
-    let mend = if is_room { lack.mend.clone() } else { WHERE_FROM.to_owned() };
+    let mend = match &image.build {
+        _ if is_room => lack.mend.clone(),
+        Some(build) => format!("`{build}` in the source of rehearse builds it; or {WHERE_FROM}"),
+        None => WHERE_FROM.to_owned(),
+    };
     Failure::environment(what, format!("{}\n{}", lack.what, lack.said), mend)
 }
 

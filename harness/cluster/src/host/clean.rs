@@ -1,15 +1,15 @@
-//! Removing what killed runs have left, from their journals and from the names and labels of containers.
+//! Removing what killed runs have left, from their journals and from the names of clusters and containers.
 //!
 //! Only what a run of this state folder made is touched, unless a cluster is named. What living runs own
 //! stays, and so do kept clusters until they are named or all are asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Failure;
-use crate::host::docker::{Container, Docker};
+use crate::components::bake::baking_run;
+use crate::host::docker::Docker;
 use crate::host::journal::Owner;
 use crate::host::kind::{self, ClusterName, Late};
-use crate::host::objects::RUN_LABEL;
 use crate::host::undo::undo;
 use crate::host::{Journal, Kept, Made, RunId, State};
 
@@ -39,7 +39,8 @@ pub struct Cleaned {
 #[derive(Debug, Default)]
 struct Found {
     clusters: BTreeSet<ClusterName>,
-    containers: BTreeSet<Container>,
+    /// Containers in which images of nodes are baked, by their runs.
+    baking: BTreeMap<RunId, String>,
     dead: Vec<Journal>,
     living: BTreeSet<RunId>,
     /// Clusters in which living runs have objects.
@@ -70,9 +71,10 @@ pub async fn clean(
 /// Clusters are looked at first and journals afterwards: a cluster whose run is not found living then has
 /// none.
 async fn find(state: &State, docker: &Docker, dry_run: bool) -> Result<Found, Failure> {
+    let names = docker.container_names().await?.into_iter();
     let mut found = Found {
         clusters: kind::clusters(docker).await?,
-        containers: docker.containers(RUN_LABEL).await?,
+        baking: names.filter_map(|name| Some((baking_run(&name)?, name))).collect(),
         ..Found::default()
     };
     let guard = state.guard().map_err(|error| {
@@ -186,15 +188,11 @@ impl Cleaning<'_> {
 
     /// Containers of this state folder's runs whose journal is lost.
     async fn containers(&mut self, found: &Found) {
-        let is_lost = |container: &&Container| {
-            let run = RunId::parse(&container.label);
-            run.is_ok_and(|run| {
-                let has_journal = found.dead.iter().any(|journal| *journal.run() == run);
-                run.is_of(self.state) && !found.living.contains(&run) && !has_journal
-            })
-        };
-        let lost: Vec<&str> = found.containers.iter().filter(is_lost).map(|it| it.name.as_str()).collect();
-        for name in lost {
+        for (run, name) in &found.baking {
+            let has_journal = found.living.contains(run) || found.dead.iter().any(|it| it.run() == run);
+            if has_journal || !run.is_of(self.state) {
+                continue;
+            }
             if self.wanted.dry_run {
                 self.removed(format!("would remove the container {name}"));
                 continue;

@@ -151,6 +151,18 @@ impl Docker {
         Ok(lacking)
     }
 
+    /// The ids of images, in their order.
+    ///
+    /// # Errors
+    /// One is not in the engine.
+    pub async fn image_ids(&self, images: &[&str]) -> Result<Vec<String>, Failure> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = self.call([&["image", "inspect", "--format", "{{.Id}}"], images].concat());
+        Ok(call.run().await?.text().lines().map(str::to_owned).collect())
+    }
+
     /// Brings an image from its registry.
     ///
     /// # Errors
@@ -207,6 +219,21 @@ impl Docker {
         self.call([&["exec", "--interactive", container], arguments].concat())
     }
 
+    /// Makes an image of a container, to be started as another image is: the container's own command was
+    /// another.
+    ///
+    /// # Errors
+    /// There is no such container, no such image, or no room.
+    pub async fn commit_as(&self, container: &str, like: &str, image: &str) -> Result<(), Failure> {
+        let format = "{{json .Config.Entrypoint}}\n{{json .Config.Cmd}}";
+        let told = self.call(["image", "inspect", "--format", format, like]).run().await?.text();
+        let mut lines = told.lines().map(|line| if line == "null" { "[]" } else { line });
+        let (entrypoint, command) = (lines.next().unwrap_or("[]"), lines.next().unwrap_or("[]"));
+        let (entrypoint, command) = (format!("ENTRYPOINT {entrypoint}"), format!("CMD {command}"));
+        let call = self.call(["commit", "--change", &entrypoint, "--change", &command, container, image]);
+        call.within(LONG).run().await.map(drop)
+    }
+
     /// The containers that have a label, running or not, by name.
     ///
     /// # Errors
@@ -217,6 +244,15 @@ impl Docker {
         let format = format!("{{{{.Names}}}}\t{{{{.Label {key:?}}}}}\t{{{{.State}}}}");
         let call = self.call(["ps", "--all", "--no-trunc", "--filter", &filter, "--format", &format]);
         Ok(containers(&call.run().await?.text()))
+    }
+
+    /// The names of all containers, running or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn container_names(&self) -> Result<BTreeSet<String>, Failure> {
+        let output = self.call(["ps", "--all", "--format", "{{.Names}}"]).run().await?;
+        Ok(output.text().lines().map(str::to_owned).collect())
     }
 
     /// Removes containers with their volumes, running or not. Those that are gone already are no failure.

@@ -1,6 +1,6 @@
 //! kind clusters: nodes that are containers of the docker engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub const OLDEST: Version = Version(0, 27, 0);
 /// The label that kind gives to the containers of a cluster (kind, `pkg/cluster/internal/providers/docker`,
 /// `constants.go`).
 pub(crate) const LABEL: &str = "io.x-k8s.kind.cluster";
+
+/// The label of an image in a node that says which of docker's images it is.
+const ID_LABEL: &str = "rehearse.dev/docker-id";
 
 /// What the names of all clusters of rehearse begin with.
 const PREFIX: &str = "rehearse-";
@@ -162,36 +165,26 @@ impl Kind {
         Ok(containers.into_iter().map(|it| it.name).collect())
     }
 
-    /// The names of the images that a node has.
-    ///
-    /// # Errors
-    /// The node does not answer.
-    pub async fn images(&self, node: &str) -> Result<BTreeSet<String>, Failure> {
-        let output =
-            self.docker.exec(node, &["ctr", "--namespace=k8s.io", "images", "ls", "-q"]).run().await?;
-        Ok(output.text().lines().map(str::to_owned).collect())
-    }
-
     /// Takes images from the docker engine into every node that lacks them, and says how many copies that
-    /// took.
+    /// took. An image that was loaded before and has been built anew since is loaded again.
     ///
     /// # Errors
     /// An image is not in the engine, there is no room, or a node does not answer.
     pub async fn load(&self, name: &ClusterName, images: &[&str]) -> Result<usize, Failure> {
+        let ids = self.docker.image_ids(images).await?;
         let mut copied = 0;
         for node in self.nodes(name).await? {
-            let there = self.images(&node).await?;
-            let lacks = |image: &&&str| !there.contains(&full_name(image));
-            let lacking: Vec<&str> = images.iter().filter(lacks).copied().collect();
-            if lacking.is_empty() {
-                continue;
+            let there = node_images(&self.docker, &node).await?;
+            let lacking: Vec<(&str, &str)> = images
+                .iter()
+                .zip(&ids)
+                .map(|(image, id)| (*image, id.as_str()))
+                .filter(|(image, id)| lacks(&there, image, id))
+                .collect();
+            if !lacking.is_empty() {
+                import(&self.docker, &node, &lacking, &["--digests"]).await?;
+                copied += lacking.len();
             }
-            // As `kind load` does it (kind, pkg/cluster/nodeutils/util.go: LoadImageArchive), but for all
-            // images at once, so that layers that they share go once.
-            let import = ["ctr", "--namespace=k8s.io", "images", "import", "--digests", "-"];
-            let import = self.docker.exec(&node, &import).within(LOADING);
-            self.docker.save_call(&lacking).piped_into(import).await?;
-            copied += lacking.len();
         }
         Ok(copied)
     }
@@ -255,6 +248,49 @@ pub(crate) async fn delete(docker: &Docker, name: &ClusterName, late: Late) -> R
 pub(crate) async fn clusters(docker: &Docker) -> Result<BTreeSet<ClusterName>, Failure> {
     let containers = docker.containers(LABEL).await?;
     Ok(containers.iter().filter_map(|it| ClusterName::parse(&it.label).ok()).collect())
+}
+
+/// The images that a node has by name, each with the id that docker had for it when it was loaded; empty for
+/// those that came with the node's own image.
+async fn node_images(docker: &Docker, node: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let output = docker.exec(node, &["ctr", "--namespace=k8s.io", "images", "ls"]).run().await?;
+    Ok(image_table(&output.text()))
+}
+
+/// Reads what `ctr images ls` prints: the name stands first in a line, the labels last.
+fn image_table(table: &str) -> BTreeMap<String, String> {
+    let rows = table.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (name, labels) = (words.next()?, words.next_back()?);
+        let id = labels.split(',').find_map(|label| label.strip_prefix(ID_LABEL)?.strip_prefix('='));
+        Some((name.to_owned(), id.unwrap_or_default().to_owned()))
+    });
+    rows.collect()
+}
+
+fn lacks(there: &BTreeMap<String, String>, image: &str, id: &str) -> bool {
+    there.get(&full_name(image)).is_none_or(|loaded| !loaded.is_empty() && loaded != id)
+}
+
+/// Takes images from the docker engine into a containerd, as `kind load` does (kind,
+/// pkg/cluster/nodeutils/util.go: `LoadImageArchive`), but all in one stream, so that layers that they share
+/// go once. Each is given the id that docker knows it by.
+pub(crate) async fn import(
+    docker: &Docker,
+    container: &str,
+    images: &[(&str, &str)],
+    options: &[&str],
+) -> Result<(), Failure> {
+    let ctr = ["ctr", "--namespace=k8s.io", "images"];
+    let arguments = [&ctr[..], &["import"], options, &["-"]].concat();
+    let import = docker.exec(container, &arguments).within(LOADING);
+    let names: Vec<&str> = images.iter().map(|(image, _)| *image).collect();
+    docker.save_call(&names).piped_into(import).await?;
+    for (image, id) in images {
+        let (name, label) = (full_name(image), format!("{ID_LABEL}={id}"));
+        docker.exec(container, &[&ctr[..], &["label", &name, &label]].concat()).run().await?;
+    }
+    Ok(())
 }
 
 /// What `kind create cluster --config -` reads.
@@ -356,6 +392,28 @@ mod tests {
         assert_eq!(config(&spec).matches("\"control-plane\"").count(), 1);
         assert_eq!(config(&spec).matches("\"worker\"").count(), 2);
         assert_eq!(config(&ClusterSpec { workers: 0, ..spec }).matches("worker").count(), 0);
+    }
+
+    /// As containerd 1.6 and 2.1 print it.
+    #[test]
+    fn a_node_lacks_an_image_that_it_has_never_had_or_that_was_built_anew() {
+        let table = "\
+REF                        TYPE                                      DIGEST        SIZE     PLATFORMS   LABELS
+docker.io/library/baked:1  application/vnd.oci.image.manifest.v1+json sha256:aa11   1.3 MiB  linux/amd64 io.cri-containerd.image=managed
+docker.io/library/bare:1   application/vnd.oci.image.manifest.v1+json sha256:aa12   1.3 MiB  linux/amd64 -
+quay.io/loaded:1           application/vnd.oci.image.manifest.v1+json sha256:aa13   12 MiB   linux/amd64 \
+io.cri-containerd.image=managed,rehearse.dev/docker-id=sha256:bb
+";
+        let there = image_table(table);
+        for (image, id, lacking) in [
+            ("baked:1", "sha256:bb", false),
+            ("bare:1", "sha256:bb", false),
+            ("quay.io/loaded:1", "sha256:bb", false),
+            ("quay.io/loaded:1", "sha256:cc", true),
+            ("quay.io/loaded:2", "sha256:bb", true),
+        ] {
+            assert_eq!(lacks(&there, image, id), lacking, "{image} {id}");
+        }
     }
 
     #[test]
