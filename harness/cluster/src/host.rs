@@ -7,6 +7,7 @@
 pub mod clean;
 pub mod docker;
 pub mod doctor;
+mod freezer;
 pub mod journal;
 mod kept;
 pub mod kind;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
-use crate::host::docker::Docker;
+use crate::host::docker::{Container, Docker};
+use crate::host::freezer;
 use crate::host::program::{Call, Program};
 use crate::host::{Journal, Made, Note, RunId, Version};
 
@@ -237,10 +238,24 @@ pub(crate) async fn delete(docker: &Docker, name: &ClusterName, late: Late) -> R
             tokio::time::sleep(BETWEEN).await;
         } else {
             quiet = 0;
-            let names: Vec<&str> = containers.iter().map(|it| it.name.as_str()).collect();
-            docker.remove(&names).await?;
-            removed += names.len();
+            for container in &containers {
+                remove_node(docker, container).await?;
+            }
+            removed += containers.len();
         }
+    }
+}
+
+async fn remove_node(docker: &Docker, node: &Container) -> Result<(), Failure> {
+    if node.state == "running" {
+        freezer::calm(docker, &node.name).await;
+    }
+    match docker.remove(&[&node.name]).await {
+        Err(failure) if freezer::is_frozen(docker, &failure) => {
+            freezer::thaw(docker, &node.name).await?;
+            docker.remove(&[&node.name]).await
+        }
+        removed => removed,
     }
 }
 
