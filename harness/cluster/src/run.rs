@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use manifests::tree::Tree;
-use scenario::{Scenario, Trigger};
+use scenario::{Action, Scenario, Trigger};
 use serde_json::{Value, json};
 use timeline::{
     ActionPerformed, ClockStarted, CommitReason, EndReason, Engine, Entry, Event, LONGEST_HOLD, NotSimulated,
@@ -226,8 +226,20 @@ impl<'a> Run<'a> {
         for note in notes.collect::<Vec<_>>() {
             self.tell(Source::Rehearse, Event::NotSimulated(note));
         }
+        self.merge_at_zero().await?;
         for (index, file) in scenario.apply.iter().enumerate() {
             self.hands.apply(std::slice::from_ref(file), &scenario.place_of_applied(index)).await?;
+        }
+        Ok(())
+    }
+
+    /// What is merged at zero is on the branch before Argo CD looks for the first time.
+    async fn merge_at_zero(&mut self) -> Result<(), Failure> {
+        for (index, event) in self.rehearsal.scenario.events.iter().enumerate() {
+            let is_merge = matches!(event.action, Action::Merge(_) | Action::Revert(_));
+            if is_merge && event.trigger == Trigger::At(Duration::ZERO) {
+                self.perform(index).await?;
+            }
         }
         Ok(())
     }

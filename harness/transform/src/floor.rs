@@ -53,14 +53,6 @@ pub const RULE_INTERVAL: Floor = Floor {
     reason: "rules look at what scrapes brought, which are at least 500 ms apart",
 };
 
-/// Of `progressDeadlineSeconds`.
-pub const PROGRESS_DEADLINE: Floor = Floor {
-    of: "the progress deadline",
-    least: Duration::from_secs(15),
-    reason: "the start of a healthy pod takes some seconds at any speed: scheduling, volumes, container, \
-             probe",
-};
-
 /// Of `timeout.reconciliation`.
 pub const RECONCILIATION: Floor = Floor {
     of: "the time between comparisons of an Application",

@@ -40,6 +40,27 @@ pub(crate) struct Span {
     pub(crate) floor: Option<Floor>,
     /// What it is in seconds where it is missing, if that has an effect.
     pub(crate) default: Option<u64>,
+    /// How it shrinks.
+    pub(crate) shrinks: Shrinks,
+}
+
+/// How a duration shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Shrinks {
+    /// It is divided.
+    #[default]
+    Wholly,
+    /// As what is given for something to happen that no speed shortens: see [`Speed::deadline`].
+    AsDeadline,
+}
+
+impl Shrinks {
+    fn at(self, speed: Speed, span: Duration) -> Duration {
+        match self {
+            Self::Wholly => speed.scale(span),
+            Self::AsDeadline => speed.deadline(span),
+        }
+    }
 }
 
 /// Divides durations; keeps what there is to say about it.
@@ -102,7 +123,7 @@ impl Timing {
             Reading::Span(span) => {
                 self.limit(node, field, &from, span, it.floor);
                 let Some(speed) = self.speed else { return };
-                let exact = speed.scale(span);
+                let exact = it.shrinks.at(speed, span);
                 let rounded = it.form.rounded(exact);
                 node.value = it.form.write(rounded, &node.value);
                 let (field, to) = (field.to_owned(), shown(&node.value));
@@ -137,7 +158,11 @@ impl Timing {
             let end = after.find('"').unwrap_or(after.len());
             new.push_str(before);
             let mut inner = Node::new(Value::String(after[..end].to_owned()), node.place.clone());
-            self.span(&mut inner, field, Span { form: Form::Go, floor: None, default: None });
+            self.span(
+                &mut inner,
+                field,
+                Span { form: Form::Go, floor: None, default: None, shrinks: Shrinks::Wholly },
+            );
             new.push_str(inner.as_str().unwrap_or_default());
             rest = &after[end..];
         }
@@ -196,10 +221,12 @@ impl Change for Timing {
     }
 
     fn missing(&mut self, parent: &Node, rule: &Rule<Time>) -> Option<Value> {
-        let Time::Span(Span { form, default: Some(seconds), floor }) = rule.what else { return None };
+        let Time::Span(Span { form, default: Some(seconds), floor, shrinks }) = rule.what else {
+            return None;
+        };
         let speed = self.speed?;
         // Nobody chose a default, so that it must not bound the speed.
-        let scaled = speed.scale(Duration::from_secs(seconds));
+        let scaled = shrinks.at(speed, Duration::from_secs(seconds));
         let scaled = scaled.max(floor.map_or(Duration::ZERO, |floor| floor.least));
         let old = match form {
             Form::Seconds => Value::Int(0),
@@ -257,7 +284,7 @@ impl query::Rewriter for Ranges<'_> {
     fn duration(&mut self, text: &str, role: Role) -> Option<String> {
         let floor = (role == Role::Range).then_some(QUERY_RANGE);
         if let Some(argument) = argument_name(text) {
-            let span = Span { form: Form::Prometheus, floor, default: None };
+            let span = Span { form: Form::Prometheus, floor, default: None, shrinks: Shrinks::Wholly };
             self.timing.arguments.insert(argument.to_owned(), span);
             return None;
         }

@@ -4,12 +4,10 @@
 //! The kinds and fields are those of argo-rollouts v1.10, argo-cd v3.2, prometheus-operator v0.85,
 //! external-secrets v1 and Kubernetes v1.34.
 
-use super::{Span, Time};
+use super::{Shrinks, Span, Time};
 use crate::duration::Form;
 use crate::fields::{Rule, Subject};
-use crate::floor::{
-    ANALYSIS_INTERVAL, Floor, PAUSE, PROGRESS_DEADLINE, RECONCILIATION, RULE_INTERVAL, SCRAPE_INTERVAL,
-};
+use crate::floor::{ANALYSIS_INTERVAL, Floor, PAUSE, RECONCILIATION, RULE_INTERVAL, SCRAPE_INTERVAL};
 
 const ARGO: &str = "argoproj.io";
 const OPERATOR: &str = "monitoring.coreos.com";
@@ -58,7 +56,11 @@ impl Table {
 
     /// A duration; what is returned can be given a floor and a default.
     fn add(&mut self, under: &str, field: &'static str, form: Form) -> &mut Span {
-        self.push(under, field, Time::Span(Span { form, floor: None, default: None }));
+        self.push(
+            under,
+            field,
+            Time::Span(Span { form, floor: None, default: None, shrinks: Shrinks::Wholly }),
+        );
         match self.rules.last_mut().map(|rule| &mut rule.what) {
             Some(Time::Span(span)) => span,
             _ => unreachable!("a span was just pushed"),
@@ -107,8 +109,13 @@ impl Table {
     /// What Rollouts and Deployments have alike.
     fn workload(&mut self, spec: &str) {
         self.add(spec, "minReadySeconds", Form::Seconds);
-        self.with_floor(spec, "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default =
-            Some(600);
+        self.progress_deadline(spec);
+    }
+
+    /// It has to bear the start of pods, which takes as long at any speed.
+    fn progress_deadline(&mut self, spec: &str) {
+        let span = self.add(spec, "progressDeadlineSeconds", Form::Seconds);
+        (span.default, span.shrinks) = (Some(600), Shrinks::AsDeadline);
     }
 
     fn analysis(&mut self, spec: &str) {
@@ -142,8 +149,7 @@ impl Table {
 
     fn experiment(&mut self) {
         self.add("spec", "duration", Form::Go);
-        self.with_floor("spec", "progressDeadlineSeconds", Form::Seconds, PROGRESS_DEADLINE).default =
-            Some(600);
+        self.progress_deadline("spec");
         self.add("spec", "scaleDownDelaySeconds", Form::Seconds);
         self.add("spec/templates/[]", "minReadySeconds", Form::Seconds);
         self.pod("spec/templates/[]/template/spec");
