@@ -52,11 +52,8 @@ fn arguments_that_make_no_sense_are_told_with_exit_code_2() {
 
 #[test]
 fn an_engine_that_does_not_exist_yet_is_a_missing_environment() {
-    let room = Room::new();
-    for engine in ["kind", "live"] {
-        let needle = format!("this version has no engine `{engine}`");
-        room.run_calm(&["--engine", engine]).refused(4, &[&[&needle]]);
-    }
+    let needle = "this version has no engine `live`";
+    Room::new().run_calm(&["--engine", "live"]).refused(4, &[&[needle]]);
 }
 
 #[test]

@@ -185,31 +185,36 @@ async fn node(
     let baked = bake::image(lock);
     let (component, image) = (lock.component(NODE)?, lock.node()?);
     Ok(match chosen {
-        Some(name) => self::image(NODE, &Image::named(name), sources).await,
+        Some(name) => self::image(NODE, &Image::named(name), sources, &format!("docker pull {name}")).await,
         None if docker.has_image(&baked).await? => Finding::good(NODE, baked),
-        None => self::image(&format!("{NODE} {}", component.version), image, sources).await,
+        None => self::image(&told(component), image, sources, &fetch(component)).await,
     })
 }
 
 async fn images(component: &Component, sources: &Sources) -> Vec<Finding> {
     let mut findings = Vec::new();
     for image in &component.images {
-        findings
-            .push(self::image(&format!("{} {}", component.name, component.version), image, sources).await);
+        findings.push(self::image(&told(component), image, sources, &fetch(component)).await);
     }
     findings
 }
 
-async fn image(what: &str, image: &Image, sources: &Sources) -> Finding {
+fn told(component: &Component) -> String {
+    format!("{} {}", component.name, component.version)
+}
+
+fn fetch(component: &Component) -> String {
+    format!("rehearse components fetch {}", component.name)
+}
+
+async fn image(what: &str, image: &Image, sources: &Sources, fetch: &str) -> Finding {
     match sources.loaded(image).await {
         Err(failure) => Finding::failed(what, &failure),
         Ok(Some(name)) => Finding::good(what, name),
         Ok(None) => match sources.find_archive(image).await {
             Some(archive) => Finding::good(what, archive.display().to_string()),
             None => {
-                let component = what.split(' ').next().unwrap_or_default();
-                let fetch = format!("rehearse components fetch {component}");
-                let mend = image.build.clone().unwrap_or(fetch);
+                let mend = image.build.as_deref().unwrap_or(fetch);
                 Finding::new(what, Health::Missing, format!("no image {}", image.name), mend)
             }
         },
@@ -219,12 +224,12 @@ async fn image(what: &str, image: &Image, sources: &Sources) -> Finding {
 async fn manifests(component: &Component, sources: &Sources) -> Vec<Finding> {
     let mut findings = Vec::new();
     for manifest in &component.manifests {
-        let what = format!("{} {}", component.name, component.version);
+        let what = told(component);
         findings.push(match sources.find_manifest(manifest).await {
             Some((path, _)) => Finding::good(&what, path.display().to_string()),
             None => {
-                let mend = format!("rehearse components fetch {}", component.name);
-                Finding::new(&what, Health::Missing, format!("no manifest {}", manifest.file), mend)
+                let missing = format!("no manifest {}", manifest.file);
+                Finding::new(&what, Health::Missing, missing, fetch(component))
             }
         });
     }

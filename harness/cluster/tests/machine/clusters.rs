@@ -7,10 +7,14 @@ use std::time::Duration;
 use crate::trial::{Trial, state};
 use cluster::components::{Lock, Sources};
 use cluster::host::clean::{Cleaned, Wanted, clean};
+use cluster::host::objects::RUN_LABEL;
 use cluster::host::undo::undo;
 use cluster::host::{
     About, Cluster, ClusterName, ClusterSpec, Docker, Journal, Kept, Kind, Made, Places, State,
 };
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, PostParams};
 use tokio::time::sleep;
 
 /// How often a run is killed.
@@ -143,11 +147,52 @@ async fn a_cluster_is_made_with_its_own_kubeconfig_furnished_and_removed() {
     kind.tag(&cluster.name, &image, "made.up/model:1").await.unwrap();
     docker.call(["rmi", &image]).run().await.unwrap();
 
+    removes_what_has_its_label(&state, &cluster).await;
+
     assert_eq!(journal.left().len(), 1);
     let failures = undo(&journal, &mut |_| ()).await;
     assert!(failures.is_empty(), "{failures:?}");
     assert_eq!(containers_of(&docker, journal.run().as_str()).await, [""; 0]);
     assert_eq!(state.runs().unwrap(), []);
+}
+
+/// What a run makes in a cluster that stays.
+async fn removes_what_has_its_label(state: &State, cluster: &Cluster) {
+    let client = kube::Client::try_from(
+        kube::Config::from_custom_kubeconfig(
+            kube::config::Kubeconfig::read_from(&cluster.kubeconfig).unwrap(),
+            &kube::config::KubeConfigOptions::default(),
+        )
+        .await
+        .unwrap(),
+    )
+    .unwrap();
+    let journal = Journal::begin(state).unwrap();
+    let kubeconfig = cluster.kubeconfig.clone();
+    journal.note(Made::Objects { cluster: cluster.name.clone(), kubeconfig }).unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-public");
+    let namespaces: Api<Namespace> = Api::all(client);
+    let metadata = |name: &str, run: &str| ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some([(RUN_LABEL.to_owned(), run.to_owned())].into()),
+        ..ObjectMeta::default()
+    };
+    let params = PostParams::default();
+    let (own, other) = (journal.run().as_str(), "another-run");
+    for (name, run) in [("own", own), ("others", other)] {
+        let map = ConfigMap { metadata: metadata(name, run), ..ConfigMap::default() };
+        maps.create(&params, &map).await.unwrap();
+    }
+    let namespace = Namespace { metadata: metadata("own", own), ..Namespace::default() };
+    namespaces.create(&params, &namespace).await.unwrap();
+
+    let mut told = Vec::new();
+    let failures = undo(&journal, &mut |line| told.push(line.to_owned())).await;
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(told, [format!("removed 2 objects of the run from {}", cluster.name)]);
+    assert!(maps.get_opt("own").await.unwrap().is_none());
+    assert!(namespaces.get_opt("own").await.unwrap().is_none());
+    assert!(maps.get_opt("others").await.unwrap().is_some());
 }
 
 /// The moments are spread over the whole of a cluster's making and a while after it.
