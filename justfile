@@ -39,7 +39,7 @@ bench:
 
 # compare with Prometheus, expr and kustomize themselves; needs Go and kustomize
 oracle:
-    cargo test -p promql -p conditions -p manifests -p rehearse --features oracle
+    cargo test -p promql -p rules -p conditions -p manifests -p rehearse --features oracle
 
 # build the container image of fake-inference; needs docker, and Linux with glibc's static libraries
 image:

@@ -9,6 +9,7 @@ mod cost;
 mod json;
 mod numbers;
 mod page;
+mod rule_tests;
 mod seeds;
 mod sentence;
 mod stages;
@@ -19,6 +20,7 @@ mod totals;
 
 pub use json::json;
 pub use page::{Detail, Options, Style};
+pub use rule_tests::{Tested, TestedFile, rule_tests, rule_tests_json};
 pub use seeds::seeds;
 pub use stages::stages;
 pub use terminal::{Run, terminal};

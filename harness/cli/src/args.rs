@@ -39,6 +39,7 @@ pub(crate) enum Command {
     /// Undo a run once its process is gone. A run starts this itself.
     #[command(hide = true)]
     Reap(Reap),
+    Rules(crate::rules_test::Rules),
     /// Print the JSON schema of scenario files, for editors.
     Schema,
     /// Print a completion script for a shell.

@@ -16,6 +16,7 @@ mod components;
 mod doctor;
 mod failure;
 mod files;
+mod globs;
 mod judge;
 mod kind;
 mod kustomize;
@@ -24,6 +25,7 @@ mod progress;
 mod reap;
 mod report_folder;
 mod repository;
+mod rules_test;
 mod run;
 mod runtime;
 mod scenarios;
@@ -51,6 +53,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Components(arguments) => components::components(arguments),
         Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Reap(arguments) => reap::reap(arguments),
+        Command::Rules(arguments) => rules_test::run(arguments),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;
             output::print(&format!("{schema}\n"))?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 13] = [
+const PURE: [(&str, &[&str]); 14] = [
     ("units", &[]),
     ("yaml", &[]),
     ("behaviour", &["units"]),
@@ -19,13 +19,14 @@ const PURE: [(&str, &[&str]); 13] = [
     ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
     ("transform", &["manifests", "scenario", "units", "yaml"]),
     ("promql", &[]),
+    ("rules", &["promql", "units", "yaml"]),
     ("conditions", &[]),
     (
         "simulator",
         &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
     ),
     ("pace", &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"]),
-    ("reports", &["scenario", "timeline", "units"]),
+    ("reports", &["promql", "rules", "scenario", "timeline", "units"]),
 ];
 
 /// The crates that do IO.

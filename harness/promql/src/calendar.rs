@@ -20,23 +20,34 @@ const FIRST_WEEKDAY: u64 = 3;
 /// Days from 1 January to 1 March in a year that is no leap year.
 const JANUARY_AND_FEBRUARY: u64 = 59;
 
-/// What a date function asks of a time.
+/// What a date function asks of a time. Dates are those of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DatePart {
+pub enum DatePart {
+    /// 0 to 59.
     Minute,
+    /// 0 to 23.
     Hour,
     /// 0 is Sunday.
     DayOfWeek,
+    /// 1 to 31.
     DayOfMonth,
+    /// 1 to 366.
     DayOfYear,
+    /// 28 to 31.
     DaysInMonth,
+    /// 1 is January.
     Month,
+    /// With four digits in our days.
     Year,
 }
 
 impl DatePart {
     /// The part of a time in seconds since 1970.
-    pub(crate) fn of(self, seconds: f64) -> f64 {
+    ///
+    /// ```
+    /// assert_eq!(promql::DatePart::Year.of(1_709_210_096.0), 2024.0);
+    /// ```
+    pub fn of(self, seconds: f64) -> f64 {
         let since_start = (go_integer(seconds) as u64).wrapping_add(START_TO_1970);
         let days = since_start / SECONDS_PER_DAY;
         match self {

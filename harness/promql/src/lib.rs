@@ -30,6 +30,7 @@ mod storage;
 mod sum;
 mod unsupported;
 
+pub use calendar::DatePart;
 pub use error::{EvalError, MAX_STEPS, MAX_SUBQUERY_STEPS};
 pub use evaluate::Evaluation;
 pub use labels::{BUCKET_BOUND, Label, Labels, METRIC_NAME};

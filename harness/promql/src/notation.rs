@@ -28,6 +28,9 @@ pub enum NotationError {
     /// A word among the samples is none of the notation's.
     #[error("`{0}` is no sample; write `1`, `1x3`, `0+10x20`, `5-1x3`, `_`, `_x3` or `stale`")]
     Sample(String),
+    /// A sample is a native histogram.
+    #[error("not simulated: native histograms, as in `{{{{schema:0 …}}}}`")]
+    NativeHistogram,
     /// There would be too many samples.
     #[error("the series has more than {MAX_SAMPLES} samples")]
     TooMany,
@@ -49,6 +52,9 @@ pub enum NotationError {
 /// A word is none of these, or there are more than [`MAX_SAMPLES`].
 pub fn samples(text: &str) -> Result<Vec<Option<f64>>, NotationError> {
     let mut samples = Vec::new();
+    if text.contains("{{") {
+        return Err(NotationError::NativeHistogram);
+    }
     for word in text.split_whitespace() {
         let unknown = || NotationError::Sample(word.to_owned());
         let (head, times) = match word.split_once('x') {
@@ -98,12 +104,28 @@ pub fn load(storage: &mut Storage, interval_ms: i64, text: &str) -> Result<(), N
 /// # Errors
 /// The line is not in the notation.
 pub fn series(line: &str) -> Result<(Labels, Vec<Option<f64>>), NotationError> {
-    let end_of_name = match line.rfind('}') {
-        Some(brace) => brace + 1,
-        None => line.find(char::is_whitespace).unwrap_or(line.len()),
-    };
-    let (name, values) = line.split_at(end_of_name);
+    let line = line.trim_start();
+    let (name, values) = line.split_at(end_of_name(line));
     Ok((labels(name)?, samples(values)?))
+}
+
+/// The end of the labels: their closing brace, or the first space where there is none.
+fn end_of_name(line: &str) -> usize {
+    let (mut quote, mut escaped, mut in_braces) = (None, false, false);
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (Some('"' | '\''), '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, '{') => in_braces = true,
+            (None, '}') => return at + 1,
+            (None, c) if c.is_whitespace() && !in_braces => return at,
+            (None, _) => {}
+        }
+    }
+    line.len()
 }
 
 /// Reads the labels of one series, written as `name{label="value"}`.
@@ -111,7 +133,7 @@ pub fn series(line: &str) -> Result<(Labels, Vec<Option<f64>>), NotationError> {
 /// # Errors
 /// The text is not that.
 pub fn labels(text: &str) -> Result<Labels, NotationError> {
-    if text.trim() == "{}" {
+    if matches!(text.trim(), "" | "{}") {
         return Ok(Labels::empty());
     }
     let query = Query::parse(text)?;
@@ -139,8 +161,15 @@ fn progression(text: &str) -> Option<(f64, f64)> {
     number(text).map(|value| (value, 0.0))
 }
 
+/// A number; whole ones with a leading zero are octal (promql/parser/parse.go: number).
 fn number(text: &str) -> Option<f64> {
-    text.parse().ok()
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1.0, digits),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let octal = digits.strip_prefix('0').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let octal = octal.and_then(|digits| i64::from_str_radix(digits, 8).ok());
+    octal.map(|octal| sign * octal as f64).or_else(|| text.parse().ok())
 }
 
 #[cfg(test)]
@@ -158,6 +187,7 @@ mod tests {
             ("1e1+1e1x1", some(&[10.0, 20.0])),
             ("_ _x2 1", vec![None, None, None, Some(1.0)]),
             ("Inf -Inf", some(&[f64::INFINITY, f64::NEG_INFINITY])),
+            ("010 -010 09 0.5 0", some(&[8.0, -8.0, 9.0, 0.5, 0.0])),
         ];
         for (text, expected) in cases {
             assert_eq!(&samples(text).unwrap(), expected, "{text}");
@@ -167,9 +197,18 @@ mod tests {
 
     #[test]
     fn other_words_are_refused() {
-        for text in ["x", "1x", "1+x2", "stalex2", "1x-1", "++1x2", "1x99999999"] {
+        for text in ["x", "1x", "1+x2", "stalex2", "1x-1", "++1x2", "1x99999999", "0+7", "1 + 1x2"] {
             assert!(samples(text).is_err(), "{text}");
         }
+        assert_eq!(samples("1 {{count:1}}"), Err(NotationError::NativeHistogram));
+    }
+
+    #[test]
+    fn labels_may_hold_braces_and_spaces() {
+        let (labels, values) = series(r#"x{a="} 1 \"", b='{'} 2"#).unwrap();
+        assert_eq!(labels, Labels::new([("__name__", "x"), ("a", "} 1 \""), ("b", "{")]));
+        assert_eq!(values, [Some(2.0)]);
+        assert_eq!(series("{} 1").unwrap().0, Labels::empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use serde_saphyr::options::NonFiniteFloatPolicy;
 
 use crate::{Map, Node, Place, Problem, Source, Value};
 
@@ -20,12 +21,30 @@ const MAX_VALUES: usize = 250_000;
 /// Malformed YAML, text that is not UTF-8, duplicate keys, and anything beyond the bounds of size,
 /// depth, node count or alias expansion.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<Node>, Problem> {
+    parse_under(name, bytes, NonFiniteFloatPolicy::Reject)
+}
+
+/// [`parse`] for files that may hold `.nan` and `.inf`, which no JSON can say and so no manifest.
+///
+/// # Errors
+/// As [`parse`].
+///
+/// ```
+/// let documents = yaml::parse_with_non_finite("test.yaml", b"value: -.inf").unwrap();
+/// assert_eq!(documents[0].get("value").unwrap().value, yaml::Value::Float(f64::NEG_INFINITY));
+/// assert!(yaml::parse("test.yaml", b"value: -.inf").is_err());
+/// ```
+pub fn parse_with_non_finite(name: &str, bytes: &[u8]) -> Result<Vec<Node>, Problem> {
+    parse_under(name, bytes, NonFiniteFloatPolicy::PassThrough)
+}
+
+fn parse_under(name: &str, bytes: &[u8], policy: NonFiniteFloatPolicy) -> Result<Vec<Node>, Problem> {
     let source = read(name, bytes)?;
     // An empty file is no document; the parser below would take it for a null.
     if source.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Vec::new());
     }
-    let raw: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(&source.text, options())
+    let raw: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(&source.text, options(policy))
         .map_err(|error| problem(&error, &source))?;
     Ok(raw
         .into_iter()
@@ -67,14 +86,14 @@ fn read(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Problem> {
     }
 }
 
-fn options() -> serde_saphyr::Options {
+fn options(policy: NonFiniteFloatPolicy) -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             max_nodes: MAX_VALUES,
         },
         legacy_octal_numbers: true,
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
+        non_finite_float_policy: policy,
         with_snippet: false,
     }
 }

@@ -12,4 +12,5 @@ mod machine;
 mod output;
 mod recordings;
 mod reports;
+mod rules;
 mod unusual_manifests;

@@ -1,0 +1,175 @@
+//! Reading rule files (prometheus model/rulefmt/rulefmt.go), also as they stand in Git: in the objects
+//! `PrometheusRule` of prometheus-operator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use promql::{METRIC_NAME, Query};
+use units::Duration;
+use yaml::{Node, Problem};
+
+use crate::fields::{Fields, TextEntry};
+use crate::group::{Alerting, Group, Kind, Rule};
+use crate::template::Template;
+
+/// Reads the groups of a rule file: of its first document, or of every `PrometheusRule` among its
+/// documents.
+///
+/// # Errors
+/// Everything that Prometheus would refuse, everything that is not simulated, and a file with several
+/// documents that are no manifests, of which Prometheus would read the first and ignore the rest.
+pub fn read_rules(documents: &[Node]) -> Result<Vec<Group>, Vec<Problem>> {
+    let is_manifest = |node: &Node| node.get("apiVersion").is_some() && node.get("kind").is_some();
+    let mut problems = Vec::new();
+    let mut groups = Vec::new();
+    if documents.iter().any(is_manifest) {
+        let rules: Vec<&Node> =
+            documents.iter().filter(|node| node.str_at(&["kind"]) == Some("PrometheusRule")).collect();
+        if rules.is_empty() {
+            let problem = documents[0].problem("no document of this file is a PrometheusRule");
+            return Err(vec![problem.with_help("name rule files, or files with PrometheusRule objects")]);
+        }
+        for node in rules {
+            let spec = node.get("spec").unwrap_or(node);
+            read_groups(spec, "the spec of a PrometheusRule", &mut groups, &mut problems);
+        }
+    } else {
+        if let Some(second) = documents.get(1) {
+            let problem = second.problem("this rule file has several documents");
+            return Err(vec![
+                problem.with_help("Prometheus reads the first one only: write one file for each"),
+            ]);
+        }
+        for node in documents {
+            read_groups(node, "a rule file", &mut groups, &mut problems);
+        }
+    }
+    if problems.is_empty() { Ok(groups) } else { Err(problems) }
+}
+
+fn read_groups(node: &Node, what: &str, groups: &mut Vec<Group>, problems: &mut Vec<Problem>) {
+    let list = Fields::of(node, what, &["groups"]).and_then(|fields| fields.list("groups"));
+    let list = match list {
+        Ok(list) => list,
+        Err(problem) => return problems.push(problem),
+    };
+    let mut names = BTreeSet::new();
+    for node in list {
+        match read_group(node, problems) {
+            Ok(group) if names.insert(group.name.clone()) => groups.push(group),
+            Ok(group) => {
+                let message = format!("the group name `{}` is repeated in the same file", group.name);
+                problems.push(node.problem(message));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+}
+
+fn read_group(node: &Node, problems: &mut Vec<Problem>) -> Result<Group, Problem> {
+    // The last key is Thanos's, which prometheus-operator passes on.
+    const KEYS: [&str; 7] =
+        ["name", "interval", "query_offset", "limit", "rules", "labels", "partial_response_strategy"];
+    let fields = Fields::of(node, "a group of rules", &KEYS)?;
+    let name = fields.text("name")?.unwrap_or_default();
+    if name.is_empty() {
+        return Err(node.problem("the name of a group of rules must not be empty"));
+    }
+    let limit = fields.whole_number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let labels = fields.texts("labels")?;
+    labels.iter().try_for_each(check_label)?;
+    let mut rules = Vec::new();
+    for node in fields.list("rules")? {
+        match read_rule(node, &labels) {
+            Ok(rule) => rules.push(rule),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Ok(Group {
+        name,
+        interval: fields.duration("interval")?.filter(|interval| *interval > Duration::ZERO),
+        query_offset: fields.duration("query_offset")?.unwrap_or(Duration::ZERO),
+        limit: limit.filter(|limit| *limit > 0),
+        rules,
+        place: node.place.clone(),
+    })
+}
+
+fn read_rule(node: &Node, group_labels: &[TextEntry<'_>]) -> Result<Rule, Problem> {
+    const KEYS: [&str; 7] = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
+    let fields = Fields::of(node, "a rule", &KEYS)?;
+    let named = |key| Ok::<_, Problem>(fields.text(key)?.filter(|name| !name.is_empty()));
+    let (record, alert) = (named("record")?, named("alert")?);
+    let expr = read_expr(&fields)?;
+    let labels = fields.texts("labels")?;
+    labels.iter().try_for_each(check_label)?;
+    let labels = group_labels.iter().chain(&labels);
+    let kind = match (record, alert) {
+        (Some(record), None) => {
+            check_record(&fields, &record)?;
+            let labels = labels.map(|entry| (entry.name.to_owned(), entry.text.clone())).collect();
+            Kind::Recording { record, labels }
+        }
+        (None, Some(alert)) => Kind::Alerting(Alerting {
+            alert,
+            hold: fields.duration("for")?.unwrap_or(Duration::ZERO),
+            keep_firing_for: fields.duration("keep_firing_for")?.unwrap_or(Duration::ZERO),
+            labels: labels.map(|entry| template(entry, "label")).collect::<Result<_, _>>()?,
+            annotations: read_annotations(&fields)?,
+        }),
+        (Some(_), Some(_)) => return Err(node.problem("only one of `record` and `alert` must be set")),
+        (None, None) => return Err(node.problem("one of `record` or `alert` must be set")),
+    };
+    Ok(Rule { kind, expr, place: node.place.clone() })
+}
+
+fn read_expr(fields: &Fields<'_>) -> Result<Query, Problem> {
+    let text = fields.text("expr")?.unwrap_or_default();
+    match fields.get("expr") {
+        Some(node) if !text.is_empty() => {
+            Query::parse(&text).map_err(|error| node.problem(error.to_string()))
+        }
+        Some(_) | None => Err(fields.node().problem("the field `expr` must be set in a rule")),
+    }
+}
+
+fn check_record(fields: &Fields<'_>, record: &str) -> Result<(), Problem> {
+    for key in ["annotations", "for", "keep_firing_for"] {
+        let is_set = match key {
+            "annotations" => !fields.texts(key)?.is_empty(),
+            _ => fields.duration(key)?.is_some_and(|duration| duration > Duration::ZERO),
+        };
+        if let Some(node) = fields.get(key).filter(|_| is_set) {
+            return Err(node.problem(format!("a recording rule has no `{key}`")));
+        }
+    }
+    match fields.get("record") {
+        Some(node) if record.contains(['{', '}']) => Err(node
+            .problem(format!("braces in the name of a recording rule: {record}"))
+            .with_help("write selectors in `expr`")),
+        _ => Ok(()),
+    }
+}
+
+/// model.UTF8Validation.IsValidLabelName
+fn check_label(entry: &TextEntry<'_>) -> Result<(), Problem> {
+    match entry.name {
+        "" | METRIC_NAME => Err(entry.node.problem(format!("invalid label name: `{}`", entry.name))),
+        _ => Ok(()),
+    }
+}
+
+fn read_annotations(fields: &Fields<'_>) -> Result<BTreeMap<String, Template>, Problem> {
+    let annotations = fields.texts("annotations")?;
+    if let Some(unnamed) = annotations.iter().find(|entry| entry.name.is_empty()) {
+        return Err(unnamed.node.problem("invalid annotation name: ``"));
+    }
+    annotations.iter().map(|entry| template(entry, "annotation")).collect()
+}
+
+fn template(entry: &TextEntry<'_>, what: &str) -> Result<(String, Template), Problem> {
+    let template = Template::parse(&entry.text).map_err(|error| {
+        let line = if error.line > 1 { format!(", in its line {}", error.line) } else { String::new() };
+        entry.node.problem(format!("the template of the {what} `{}`{line}: {error}", entry.name))
+    });
+    Ok((entry.name.to_owned(), template?))
+}
