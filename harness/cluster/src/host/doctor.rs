@@ -7,10 +7,8 @@ use serde::Serialize;
 
 use crate::Failure;
 use crate::components::{Component, Image, Lock, NODE, Sources, bake};
+use crate::host::kind::ROOM;
 use crate::host::{Docker, Kind, Places, State};
-
-/// What a cluster with all components takes on disk beside the images in the docker engine, in bytes.
-pub const ROOM: u64 = 3_000_000_000;
 
 /// What a cluster with all components takes of memory, with the pods of a scenario, in bytes.
 pub const MEMORY: u64 = 3_000_000_000;

@@ -26,6 +26,9 @@ const ID_LABEL: &str = "rehearse.dev/docker-id";
 /// What the names of all clusters of rehearse begin with.
 const PREFIX: &str = "rehearse-";
 
+/// What a cluster with all components takes on disk beside the images in the docker engine, in bytes.
+pub const ROOM: u64 = 3_000_000_000;
+
 /// How long a cluster may take to come up. Half a minute is usual, on two processors.
 const CREATION: Duration = Duration::from_secs(600);
 
@@ -119,8 +122,9 @@ impl Kind {
     /// server answers when this returns does not mean that its nodes are ready.
     ///
     /// # Errors
-    /// kind fails, for which its own complaint is told; the journal cannot be written.
+    /// There is no room on disk; kind fails, for which its own complaint is told; the journal cannot be written.
     pub async fn create(&self, spec: &ClusterSpec, journal: &Journal) -> Result<Cluster, Failure> {
+        self.docker.need_room(ROOM, "a cluster")?;
         let name = ClusterName::of(journal.run());
         let kubeconfig = journal.folder().join("kubeconfig");
         let note = journal.note(Made::Cluster { name: name.clone() })?;
