@@ -44,6 +44,8 @@ pub(crate) struct Ran {
     pub(crate) repository: Tree,
     /// What happened.
     pub(crate) timeline: Timeline,
+    /// By what factor time was compressed.
+    pub(crate) speed: Speed,
     /// How long it took.
     pub(crate) wall_seconds: f64,
     /// How long each part of it took.
@@ -193,6 +195,7 @@ impl Machine<'_> {
         Ok(Ran {
             scenario: scenario.clone(),
             repository: at_speed(prepared)?,
+            speed: prepared.speed,
             timeline,
             wall_seconds: stages.before() + begun.elapsed().as_secs_f64(),
             stages: stages.times(),
@@ -217,7 +220,8 @@ impl Machine<'_> {
                 None => highest()?.speed,
             };
             let plan = Plan { speed, names: names.clone() };
-            let transformed = transform::transform(wanted.repository, wanted.scenario, &plan)?;
+            let small = transform::with_small_requests(wanted.repository, wanted.scenario)?;
+            let transformed = transform::transform(&small.repository, &small.scenario, &plan)?;
             let slow = simulator::traffic::slow_bound(wanted.scenario, wanted.repository);
             Ok(Prepared { wanted, speed, names, repository_name, transformed, slow })
         };
@@ -290,7 +294,8 @@ fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
 fn at_speed(prepared: &Prepared<'_>) -> Result<Tree, Failure> {
     let plan = Plan { speed: prepared.speed, names: Names::unchanged() };
     let wanted = prepared.wanted;
-    Ok(transform::transform(wanted.repository, wanted.scenario, &plan)?.repository)
+    let small = transform::with_small_requests(wanted.repository, wanted.scenario)?;
+    Ok(transform::transform(&small.repository, &small.scenario, &plan)?.repository)
 }
 
 /// The stage of a run as the report names it.

@@ -65,6 +65,9 @@ pub struct Images {
 /// How often the loop looks whether everything has settled.
 const LOOK: Wait = Wait::from_millis(250);
 
+/// How long the API server may be away before the run is given up.
+const LONGEST_SILENCE: Wait = Wait::from_secs(30);
+
 /// For how long nothing may have moved for what was applied to count as in place.
 const IN_PLACE: Wait = Wait::from_secs(1);
 
@@ -131,6 +134,8 @@ struct Run<'a> {
     clock: Option<Instant>,
     /// The last time that anything but traffic moved.
     moved: Instant,
+    /// Since when the API server has not been heard of, where a watch broke, and why.
+    silent: Option<(Instant, String)>,
     /// Whether clients send requests, which they do once a pod was ready.
     clients_begun: bool,
     rate: units::Rate,
@@ -189,6 +194,7 @@ impl<'a> Run<'a> {
             begun_at,
             clock: None,
             moved: Instant::now(),
+            silent: None,
             clients_begun: false,
             rate: scenario.traffic.rate,
             sender,
@@ -271,6 +277,7 @@ impl<'a> Run<'a> {
             while let Ok((at, news)) = self.news.try_recv() {
                 self.hear(at, news).await?;
             }
+            self.ensure_heard()?;
             self.start_clock();
             while let Some(index) = self.due() {
                 self.perform(index).await?;
@@ -291,9 +298,21 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn ensure_heard(&self) -> Result<(), Failure> {
+        match &self.silent {
+            Some((since, why)) if since.elapsed() >= LONGEST_SILENCE => Err(Failure::environment(
+                format!("the cluster has not answered for {} s", LONGEST_SILENCE.as_secs()),
+                why,
+                "look whether its container still runs: `docker ps`",
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn hear(&mut self, at: Instant, news: News) -> Result<(), Failure> {
         match news {
             News::Changed(change) => {
+                self.silent = None;
                 self.reconfigure(&change).await?;
                 let change = self.hands.original(change);
                 let Some(change) = change else { return Ok(()) };
@@ -303,12 +322,14 @@ impl<'a> Run<'a> {
                 }
                 self.begin_clients(&change.object).await?;
             }
+            News::Listed => self.silent = None,
             News::Requests(told) => {
                 for event in self.clients.told(&told, self.begun_at, &self.onlooker) {
                     self.tell_at(at, Source::Clients, event);
                 }
             }
             News::Gap { kind, why } => {
+                self.silent.get_or_insert_with(|| (at, why.clone()));
                 let what = format!("the watch of {kind} broke: {why}");
                 let instead = "it was begun again; states in between may be missing".to_owned();
                 let gap = NotSimulated { what, place: String::new(), instead };
@@ -410,13 +431,15 @@ impl<'a> Run<'a> {
             id: event.id.clone(),
             text: event.action.to_string(),
         };
-        self.tell(Source::Rehearse, Event::ActionPerformed(performed));
-        let at = self.time(Instant::now());
-        match self.hands.perform(event, at, &self.onlooker).await? {
+        let now = Instant::now();
+        let done = self.hands.perform(event, self.time(now), &self.onlooker).await?;
+        // A merge and its commit are told as one instant, whatever the push took.
+        self.tell_at(now, Source::Rehearse, Event::ActionPerformed(performed));
+        match done {
             Done::Nothing => {}
             Done::Commit(commit) => {
                 let told = commit.told(&self.rehearsal.scenario.repository);
-                self.tell(Source::Git, Event::Commit(told));
+                self.tell_at(now, Source::Git, Event::Commit(told));
             }
             Done::Traffic(rate) => {
                 self.rate = rate;

@@ -2,6 +2,7 @@
 
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
@@ -17,6 +18,8 @@ use crate::traffic::Seen;
 pub(crate) enum News {
     /// An object changed.
     Changed(Change),
+    /// A watch has begun: all objects of its kind were told.
+    Listed,
     /// A watch broke and began again: changes in between may be missing.
     Gap {
         /// The kind.
@@ -51,14 +54,15 @@ async fn forward(
     kind: &str,
     news: &UnboundedSender<(Instant, News)>,
 ) {
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {
         let told = match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 Some(changed(&object, api_version, kind, false))
             }
             Ok(Event::Delete(object)) => Some(changed(&object, api_version, kind, true)),
-            Ok(Event::Init | Event::InitDone) => None,
+            Ok(Event::InitDone) => Some(News::Listed),
+            Ok(Event::Init) => None,
             Err(error) => Some(News::Gap { kind: kind.to_owned(), why: error.to_string() }),
         };
         // Who listens no more has ended the run.

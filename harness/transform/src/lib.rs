@@ -43,6 +43,7 @@ mod naming;
 mod needs;
 mod note;
 mod query;
+mod room;
 mod scenario;
 mod speed;
 mod timing;
@@ -57,6 +58,7 @@ pub use argocd::{ArgoSettings, SETTINGS_FILE};
 pub use names::{Names, SHARED_NAMESPACES};
 pub use needs::{Needs, PrometheusAddress};
 pub use note::{Note, Noted};
+pub use room::with_small_requests;
 pub use speed::{NotASpeed, Speed, UNSCALED};
 
 use crate::documents::Documents;

@@ -39,6 +39,15 @@ pub enum Noted {
         /// What it says now.
         to: String,
     },
+    /// A request for a resource was made small.
+    Small {
+        /// The field.
+        field: String,
+        /// What it said.
+        from: String,
+        /// What it says now.
+        to: String,
+    },
     /// Something keeps its time.
     NotScaled {
         /// The field, with its value.
@@ -74,6 +83,9 @@ impl fmt::Display for Note {
             Noted::Scaled { field, from, to } => write!(f, "{field} {from} is {to}"),
             Noted::Rounded { field, from, to } => write!(f, "{field} {from} is {to}, rounded up"),
             Noted::DefaultWritten { field, to } => write!(f, "{field} is not given and is now {to}"),
+            Noted::Small { field, from, to } => {
+                write!(f, "{field} {from} is {to}, since a stand-in needs no more")
+            }
             Noted::NotScaled { field, why } => write!(f, "{field} is not scaled: {why}"),
             Noted::Scenario(text) => f.write_str(text),
             Noted::Renamed { from, to } => write!(f, "{from} is {to}"),

@@ -250,7 +250,7 @@ fn argument_name(text: &str) -> Option<&str> {
     (!name.contains(['{', '}'])).then_some(name)
 }
 
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Int(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
