@@ -7,6 +7,8 @@ mod common;
 mod exit_codes;
 mod hostile_repositories;
 mod hostile_scenarios;
+#[cfg(feature = "kind")]
+mod killed_runs;
 mod kustomize;
 mod machine;
 mod output;
