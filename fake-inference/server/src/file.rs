@@ -22,6 +22,9 @@ const SCENARIO_KEYS: [&str; 11] = [
     "settle",
 ];
 
+/// The keys of a scenario's model that speak of a real server in place of this one.
+const REAL_SERVER_KEYS: [&str; 4] = ["image", "command", "environment", "probes"];
+
 /// The keys that mean something here.
 const OWN_KEYS: [&str; 4] = ["models", "server", "faults", "run"];
 
@@ -152,12 +155,19 @@ impl BehaviourFile {
 
 fn models(node: &Node) -> Result<IndexMap<String, Profile>, Problem> {
     match &node.value {
-        Value::Map(map) => map.iter().map(|(key, node)| Ok((key.clone(), yaml::decode(node)?))).collect(),
+        Value::Map(map) => map.iter().map(|(key, node)| Ok((key.clone(), profile(node.clone())?))).collect(),
         _ => {
             Err(node
                 .problem(format!("`models` is a mapping from versions to profiles, found {}", node.kind())))
         }
     }
+}
+
+fn profile(mut node: Node) -> Result<Profile, Problem> {
+    if let Some(map) = node.as_map_mut() {
+        map.retain(|key, _| !REAL_SERVER_KEYS.contains(&key.as_str()));
+    }
+    yaml::decode(&node)
 }
 
 fn settings(node: &Node) -> Result<Settings, Problem> {
@@ -208,6 +218,15 @@ mod tests {
         let file = BehaviourFile::read("s", format!("name: x\nexpect: []\n{MODELS}").as_bytes()).unwrap();
         assert_eq!((file.choose(None).unwrap(), file.unused.join(",").as_str()), ("a", "name,expect"));
         assert!(file.choose(Some("b")).unwrap_err().contains("it has `a`"));
+    }
+
+    #[test]
+    fn what_a_scenario_says_of_a_real_server_means_nothing_here() {
+        let more = "image: vllm, command: [serve], environment: { A: b }, probes: { port: 1 }";
+        let text = format!("models: {{ a: {{ latency: {{ p50: 1s, p99: 2s }}, {more} }} }}");
+        let plain = BehaviourFile::read("b", MODELS.as_bytes()).unwrap().models;
+        assert_eq!(BehaviourFile::read("s", text.as_bytes()).unwrap().models, plain);
+        assert!(error("models: { a: { image: vllm, latencies: {} } }").contains("did you mean `latency`"));
     }
 
     #[test]

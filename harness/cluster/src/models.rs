@@ -1,11 +1,12 @@
-//! The model: fake-inference in place of the images that the manifests name, and the behaviours that it
-//! performs.
+//! The model: fake-inference, with the behaviours that it performs, or a real inference server in place of
+//! the images that the manifests name.
 
 use std::collections::BTreeMap;
 
 use behaviour::Profile;
-use scenario::Scenario;
+use scenario::{ModelServer, Scenario};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::Failure;
 use crate::api::Server;
@@ -76,4 +77,72 @@ pub(crate) fn behaviours(scenario: &Scenario, started: f64, seed: u64) -> Value 
         },
         "run": {"started": started, "seed": seed},
     })
+}
+
+/// The name of the image that a real server is built as: each has its own.
+pub(crate) fn image_of(server: &ModelServer) -> String {
+    let digest = Sha256::digest(dockerfile(&server.image, server));
+    let tag: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("rehearse/real-server:{tag}")
+}
+
+/// How a real server's image is built of `base`. An entrypoint takes the place of the image's command too
+/// (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
+pub(crate) fn dockerfile(base: &str, server: &ModelServer) -> String {
+    let environment =
+        server.environment.iter().map(|(name, value)| format!("ENV {name}={}\n", quoted(value)));
+    let command = (!server.command.is_empty()).then(|| format!("ENTRYPOINT {}\n", json!(server.command)));
+    std::iter::once(format!("FROM {base}\n")).chain(environment).chain(command).collect()
+}
+
+/// A value as it stands in a Dockerfile, where variables are replaced even between quotes.
+fn quoted(value: &str) -> String {
+    let escaped = |c: char| matches!(c, '"' | '\\' | '$').then_some('\\').into_iter().chain([c]);
+    format!("\"{}\"", value.chars().flat_map(escaped).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(command: &[&str], environment: &[(&str, &str)]) -> ModelServer {
+        ModelServer {
+            image: "vllm/vllm-openai:v0.10.2".to_owned(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            probes: scenario::ServerProbes::default(),
+        }
+    }
+
+    #[test]
+    fn a_real_server_is_built_with_its_command_and_environment() {
+        let server = server(&["vllm", "serve", "a \"b\""], &[("B", "x y"), ("A", "$HOME \\ \"q\"")]);
+        let expected = "FROM local:1\nENV A=\"\\$HOME \\\\ \\\"q\\\"\"\nENV B=\"x y\"\n\
+                        ENTRYPOINT [\"vllm\",\"serve\",\"a \\\"b\\\"\"]\n";
+        assert_eq!(dockerfile("local:1", &server), expected);
+    }
+
+    #[test]
+    fn a_server_without_a_command_keeps_its_image_s_own() {
+        assert_eq!(dockerfile("local:1", &server(&[], &[])), "FROM local:1\n");
+    }
+
+    #[test]
+    fn servers_that_differ_have_images_that_differ() {
+        let plain = server(&[], &[]);
+        let others = [server(&["serve"], &[]), server(&[], &[("A", "b")])];
+        assert_eq!(image_of(&plain), image_of(&plain.clone()));
+        assert!(others.iter().all(|other| image_of(other) != image_of(&plain)));
+        assert!(image_of(&plain).starts_with("rehearse/real-server:"));
+    }
+
+    #[test]
+    fn behaviours_are_those_that_fake_inference_reads() {
+        let yaml = "{ name: s, repository: ., models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm } }, \
+                    expect: [{ requests: { failed: == 0 } }] }";
+        let scenario = Scenario::read("s", yaml.as_bytes()).unwrap().remove(0);
+        let behaviours = behaviours(&scenario, 12.5, 7);
+        assert_eq!(behaviours["models"], json!({"a": {"latency": {"p50": "1s", "p99": "2s"}}}));
+        assert_eq!(behaviours["run"], json!({"started": 12.5, "seed": 7}));
+    }
 }

@@ -90,6 +90,15 @@ impl Onlooker {
         Some((status.role, set.owner.clone(), rollout.and_then(|rollout| rollout.step)))
     }
 
+    /// The same for an answer that names no pod but a model version: `None` unless all running pods of that
+    /// version are the same to the same Rollout.
+    pub(crate) fn answered_as(&self, model: &str) -> Option<(Role, String, Option<u32>)> {
+        let of_model = |pod: &&PodStatus| runs(pod) && pod.model.as_deref() == Some(model);
+        let mut answered = self.pods.values().filter(of_model).map(|pod| self.answered(&pod.pod));
+        let first = answered.next()?;
+        answered.all(|other| other == first).then_some(first)?
+    }
+
     /// The pods of a Rollout, named `name` or `namespace/name`, that have a node, the oldest first.
     pub(crate) fn pods_of(&self, rollout: &str, role: Option<Role>) -> Vec<Name> {
         let (namespace, name) = match rollout.split_once('/') {
@@ -284,13 +293,17 @@ impl Onlooker {
     fn models(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut models: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for pod in self.pods.values() {
-            let runs = matches!(pod.phase, PodPhase::Started | PodPhase::Ready | PodPhase::NotReady);
-            if let Some(model) = pod.model.as_ref().filter(|_| runs) {
+            if let Some(model) = pod.model.as_ref().filter(|_| runs(pod)) {
                 models.entry(pod.replica_set.clone()).or_default().insert(model.clone());
             }
         }
         models
     }
+}
+
+/// Whether a pod's container is up.
+fn runs(pod: &PodStatus) -> bool {
+    matches!(pod.phase, PodPhase::Started | PodPhase::Ready | PodPhase::NotReady)
 }
 
 fn name_of(object: &Value) -> Name {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use scenario::ModelServer;
 use serde_json::{Value, json};
 
 use crate::act::ARGOCD;
 use crate::api::{Server, has_condition};
-use crate::components::{Component, Lock, Ready, Sources};
+use crate::components::{Component, Image, Lock, Ready, Sources};
 use crate::host::{Cluster, ClusterSpec, Journal, Kind};
 use crate::install::{apply_all, namespace, wait_until_available};
 use crate::run::Images;
@@ -24,8 +25,9 @@ const GPUS: u32 = 1_000;
 pub struct Demand {
     /// Argo CD's settings.
     pub argocd: BTreeMap<String, String>,
-    /// The images that manifests name, in whose place fake-inference runs.
-    pub images: BTreeSet<String>,
+    /// The images that manifests name, each with the real inference server that runs in its place; without
+    /// one, fake-inference does.
+    pub images: BTreeMap<String, Option<ModelServer>>,
     /// Whether there are ApplicationSets.
     pub application_sets: bool,
 }
@@ -131,8 +133,8 @@ pub(crate) async fn timed<T>(
     Ok(done)
 }
 
-/// Brings every image into the node, and gives fake-inference the names of the images that it stands in
-/// for.
+/// Brings every image into the node, and gives fake-inference or the real inference server the names of the
+/// images that it stands in for.
 async fn load(supply: &Supply<'_>, cluster: &Cluster, demand: &Demand) -> Result<Images, Failure> {
     let mut needed = Vec::new();
     let mut image_of = BTreeMap::new();
@@ -148,12 +150,25 @@ async fn load(supply: &Supply<'_>, cluster: &Cluster, demand: &Demand) -> Result
         format!("FROM {fake_inference}\nENV FAKE_INFERENCE_BEHAVIOUR={}\n", models::behaviour_url());
     supply.kind.docker().build(MODEL_SERVER, &dockerfile).await?;
     needed.push(MODEL_SERVER.to_owned());
+    let real: BTreeSet<&ModelServer> = demand.images.values().flatten().collect();
+    for server in real {
+        needed.push(real_server(supply, server).await?);
+    }
     let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
     supply.kind.load(&cluster.name, &needed).await?;
-    for name in &demand.images {
-        supply.kind.tag(&cluster.name, MODEL_SERVER, name).await?;
+    for (name, server) in &demand.images {
+        let image = server.as_ref().map_or_else(|| MODEL_SERVER.to_owned(), models::image_of);
+        supply.kind.tag(&cluster.name, &image, name).await?;
     }
     Ok(Images { fake_inference, prometheus: image("prometheus") })
+}
+
+/// Builds the image of a real inference server with its command and environment; its name.
+async fn real_server(supply: &Supply<'_>, server: &ModelServer) -> Result<String, Failure> {
+    let (base, _) = supply.sources.image(&Image::named(&server.image)).await?;
+    let image = models::image_of(server);
+    supply.kind.docker().build(&image, &models::dockerfile(&base, server)).await?;
+    Ok(image)
 }
 
 async fn install(supply: &Supply<'_>, server: &Server, demand: &Demand) -> Result<(), Failure> {

@@ -17,9 +17,11 @@ mod raw;
 mod read;
 mod scenario;
 mod schema;
+mod server;
 mod text;
 
 pub use action::*;
 pub use expectation::*;
 pub use scenario::*;
 pub use schema::schema;
+pub use server::*;

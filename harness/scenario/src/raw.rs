@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use behaviour::Profile;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use units::{Duration, Rate};
 
 pub(crate) mod event;
 pub(crate) mod expectation;
+pub(crate) mod model;
 pub(crate) mod state;
 
 pub(crate) use event::Event;
 pub(crate) use expectation::{Expectation, Requests, RequestsExpectation, Temporal};
+pub(crate) use model::Model;
 pub(crate) use state::{ApplicationFields, ApplicationWord, Moment, ResourceFields, RolloutFields};
 
 /// A rehearsal: which model is merged, how it behaves, what breaks and what must happen.
@@ -38,8 +39,8 @@ pub(crate) struct File {
     pub(crate) apply: Vec<Text>,
     /// How each model version behaves, by the `MODEL_VERSION` that its containers start with.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Profile>")]
-    pub(crate) models: BTreeMap<String, FromNode<Profile>>,
+    #[schemars(with = "BTreeMap<String, Model>")]
+    pub(crate) models: BTreeMap<String, FromNode<Model>>,
     /// What clients send; nothing if left out.
     #[serde(default)]
     pub(crate) traffic: Option<Traffic>,

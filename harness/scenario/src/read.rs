@@ -16,6 +16,7 @@ mod anchor;
 mod check;
 mod event;
 mod expectation;
+mod model;
 mod order;
 mod state;
 
@@ -122,11 +123,9 @@ fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
     let file = file.and_then(|file| problems.note(read_frame(file, &frame)));
     let mut models_read = IndexMap::new();
     for (version, node) in models.iter().filter_map(Node::as_map).flatten() {
-        if let Some(profile) = problems.note(check::model_version(version, node).and_then(|()| decode(node)))
-        {
-            models_read.insert(version.clone(), profile);
-        }
+        models_read.extend(problems.note(model::read(version, node)).map(|model| (version.clone(), model)));
     }
+    let server = problems.note(model::common_server(&models_read)).flatten();
     let events_read = problems.entries(events.as_ref(), |node| event::read(node, &names));
     let expect_read = problems.entries(expect.as_ref(), |node| expectation::read(node, &names));
     if let Some(empty) = expect.as_ref().filter(|node| node.as_seq().is_some_and(<[Node]>::is_empty)) {
@@ -143,7 +142,8 @@ fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
     match file {
         Some(scenario) if problems.0.is_empty() => Ok(Scenario {
             case: case.text.clone(),
-            models: models_read,
+            models: models_read.into_iter().map(|(version, model)| (version, model.profile)).collect(),
+            server,
             events: events_read,
             expect: expect_read,
             document: Arc::new(case.document.clone()),
@@ -221,6 +221,7 @@ fn read_frame(file: raw::File, node: &Node) -> Result<Scenario, Problem> {
         repository: file.repository.0,
         apply: file.apply.into_iter().map(|path| path.0).collect(),
         models: IndexMap::new(),
+        server: None,
         traffic: read_traffic(file.traffic, at(&["traffic"]))?,
         cluster: read_cluster(&file.cluster, at(&["cluster"]))?,
         events: Vec::new(),

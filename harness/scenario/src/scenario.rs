@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use units::{Duration, Rate};
 use yaml::{Node, Place, Source};
 
-use crate::{Anchor, Claim, Expectation, PlannedAction, ResourceRef, State, Trigger};
+use crate::{Anchor, Claim, Expectation, ModelServer, PlannedAction, ResourceRef, State, Trigger};
 
 /// One rehearsal, valid as far as it can be checked without its repository.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Scenario {
     pub apply: Vec<String>,
     /// How each model version behaves, by the `MODEL_VERSION` that a container starts with.
     pub models: IndexMap<String, Profile>,
+    /// The real server that runs in place of fake-inference where the engine runs servers.
+    pub server: Option<ModelServer>,
     /// What clients send.
     pub traffic: Traffic,
     /// The cluster around the pipeline.
@@ -44,6 +46,13 @@ impl Scenario {
     /// Where the value of a key stands; the file as a whole where the key is not written.
     pub fn place_of(&self, key: &str) -> Place {
         self.document.get(key).map_or_else(|| Place::whole(&self.source), |node| node.place.clone())
+    }
+
+    /// Where the image of the real server stands.
+    pub fn place_of_server(&self) -> Place {
+        let models = self.document.get("models").and_then(Node::as_map);
+        let image = models.and_then(|models| models.values().find_map(|model| model.get("image")));
+        image.map_or_else(|| self.place_of("models"), |node| node.place.clone())
     }
 
     /// Where the entry of `apply` with this index stands.

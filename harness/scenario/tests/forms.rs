@@ -24,6 +24,22 @@ fn is(word: RolloutWord) -> State {
 }
 
 #[test]
+fn a_real_server_is_what_all_models_say() {
+    let scenario = read("real-server.yaml", include_str!("files/real-server.yaml")).remove(0);
+    let server = scenario.server.clone().unwrap();
+    assert_eq!(server.image, "vllm/vllm-openai:v0.10.2");
+    assert_eq!((server.command.len(), server.command[0].as_str()), (5, "python3"));
+    let environment: Vec<_> = server.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(environment, [("HF_HUB_OFFLINE", "1"), ("VLLM_LOGGING_LEVEL", "WARNING")]);
+    assert_eq!((server.probes.path.as_deref(), server.probes.port), (Some("/health"), Some(8000)));
+    // The simulator's models are what they are without a server.
+    assert_eq!(scenario.models["3.2-8b"].latency.p99(), Duration::from_millis(900));
+    assert_eq!(scenario.place_of_server().line, 7);
+    let without = read("bad-model.yaml", include_str!("files/bad-model.yaml")).remove(0);
+    assert_eq!(without.server, None);
+}
+
+#[test]
 fn the_main_example_is_read_as_exactly_what_it_says() {
     let scenarios = read("bad-model.yaml", include_str!("files/bad-model.yaml"));
     let [scenario] = scenarios.as_slice() else { panic!("one scenario, not {}", scenarios.len()) };

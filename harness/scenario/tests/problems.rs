@@ -79,6 +79,41 @@ fn what_is_wrong_with_the_file_itself() {
 }
 
 #[test]
+fn what_is_wrong_with_a_real_server() {
+    let latency = "latency: { p50: 1s, p99: 2s }";
+    let one = |keys: &str| file(&format!("models:\n  a:\n    {latency}\n{keys}"));
+    let two = |first: &str, second: &str| {
+        let model = |version: &str, keys: &str| format!("  {version}: {{ {latency}{keys} }}\n");
+        file(&format!("models:\n{}{}", model("a", first), model("b", second)))
+    };
+    shown!(table(&[
+        ("a misspelt image", one("    imge: vllm")),
+        ("a key of nothing", one("    colour: red")),
+        ("a key of the behaviour stays one", one("    image: vllm\n    eror: 1%")),
+        ("no image", one("    probes: { port: 8000 }")),
+        ("a server without a behaviour", file("models: { a: { image: vllm } }")),
+        ("an image that is none", one("    image: 'vllm\n      RUN x'")),
+        ("an empty image", one("    image: ''")),
+        ("a command as a text", one("    image: vllm\n    command: serve")),
+        ("an empty command", one("    image: vllm\n    command: []")),
+        ("a variable's name", one("    image: vllm\n    environment: { A-B: x }")),
+        ("a variable that is a number", one("    image: vllm\n    environment: { A: 1 }")),
+        ("a value with a line break", one("    image: vllm\n    environment: { A: \"x\\nRUN y\" }")),
+        ("a misspelt probe", one("    image: vllm\n    probes: { prot: 1 }")),
+        ("probes that say nothing", one("    image: vllm\n    probes: {}")),
+        ("a path that is none", one("    image: vllm\n    probes: { path: health }")),
+        ("port 0", one("    image: vllm\n    probes: { port: 0 }")),
+        ("a port beyond all ports", one("    image: vllm\n    probes: { port: 70000 }")),
+        ("only some have an image", two(", image: vllm", "")),
+        ("the other way round", two("", ", image: vllm")),
+        ("two images", two(", image: vllm", ", image: tgi")),
+        ("two commands", two(", image: vllm, command: [a]", ", image: vllm")),
+        ("two environments", two(", image: vllm", ", image: vllm, environment: { A: b }")),
+        ("two probes", two(", image: vllm, probes: { port: 1 }", ", image: vllm, probes: { port: 2 }")),
+    ]));
+}
+
+#[test]
 fn what_is_wrong_with_an_event() {
     shown!(table(&[
         ("no action", events(&["{ at: 1m }"])),

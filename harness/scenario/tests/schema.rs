@@ -37,6 +37,7 @@ fn every_legal_form_is_accepted() {
         include_str!("files/bad-model.yaml"),
         include_str!("files/every-form.yaml"),
         include_str!("files/matrix.yaml"),
+        include_str!("files/real-server.yaml"),
     ];
     for file in files {
         assert!(Scenario::read("s.yaml", file.as_bytes()).is_ok());
@@ -60,6 +61,14 @@ fn what_the_reader_refuses_for_its_form_is_rejected() {
         "story:",
         "cluster: { nodes: 0 }",
         "models: { a: { latency: { p50: 1s, p99: 2s }, eror: 1% } }",
+        "models: { a: { image: vllm } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, imag: vllm } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, command: [serve] } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm, command: [] } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm, environment: { A: 1 } } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm, probes: {} } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm, probes: { port: 0 } } }",
+        "models: { a: { latency: { p50: 1s, p99: 2s }, image: vllm, probes: { prot: 1 } } }",
     ];
     let events = [
         "{ at: 1m }",

@@ -11,6 +11,9 @@
 //! there: `timing` divides, `naming` renames. `fields` walks an object, a patch or a JSON patch
 //! operation along the paths; `documents` knows which file is which of these.
 //!
+//! [`probing`] is a third pass, for scenarios with a real inference server: it leads probes to where that
+//! server answers them.
+//!
 //! What upstream has as constants does not scale, here or in the simulator: the retry of an analysis
 //! after an error (10 s), times stored in whole seconds, the back-off of self-heal, periods of the
 //! kubelet, of endpoints and of the autoscaler, and the 5 minutes that an instant query looks back.
@@ -42,6 +45,7 @@ mod names;
 mod naming;
 mod needs;
 mod note;
+mod probing;
 mod query;
 mod room;
 mod scenario;
@@ -58,6 +62,7 @@ pub use argocd::{ArgoSettings, SETTINGS_FILE};
 pub use names::{Names, SHARED_NAMESPACES};
 pub use needs::{Needs, PrometheusAddress};
 pub use note::{Note, Noted};
+pub use probing::probing;
 pub use room::with_small_requests;
 pub use speed::{NotASpeed, Speed, UNSCALED};
 
@@ -117,7 +122,7 @@ pub fn transform(repository: &Tree, scenario: &Scenario, plan: &Plan) -> Result<
     }
     let tree = documents.into_tree(repository).map_err(|problem| vec![problem])?;
     let (repository, scenario) = argocd::with_settings(tree, changed, plan.speed);
-    notes.sort_by(|one, two| order(one).cmp(&order(two)));
+    notes.sort_by_cached_key(sort_key);
     notes.dedup();
     Ok(Transformed { repository, scenario, notes })
 }
@@ -168,8 +173,9 @@ fn repository_urls(repository: &Tree, scenario: &Scenario) -> BTreeSet<String> {
     urls
 }
 
-fn order(note: &Note) -> (&str, u32, u32, String) {
+/// Notes are told in the order of files.
+fn sort_key(note: &Note) -> (String, u32, u32, String) {
     let place = note.place.as_ref();
     let (file, line, column) = place.map_or(("", 0, 0), |it| (it.source.name.as_str(), it.line, it.column));
-    (file, line, column, note.to_string())
+    (file.to_owned(), line, column, note.to_string())
 }

@@ -57,6 +57,15 @@ pub enum Noted {
     },
     /// Rates and deadlines of the scenario.
     Scenario(String),
+    /// A probe asks where the real inference server answers.
+    Probe {
+        /// The field.
+        field: String,
+        /// What it said.
+        from: String,
+        /// What it says now.
+        to: String,
+    },
     /// A name was changed, to keep scenarios apart.
     Renamed {
         /// What it was.
@@ -88,6 +97,9 @@ impl fmt::Display for Note {
             }
             Noted::NotScaled { field, why } => write!(f, "{field} is not scaled: {why}"),
             Noted::Scenario(text) => f.write_str(text),
+            Noted::Probe { field, from, to } => {
+                write!(f, "{field} {from} is {to}, where the real server answers")
+            }
             Noted::Renamed { from, to } => write!(f, "{from} is {to}"),
         }
     }

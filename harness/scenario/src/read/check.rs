@@ -9,7 +9,7 @@ const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 const MAX_RATE: f64 = 1_000_000.0;
 pub(super) const MAX_NAME_CHARS: usize = 100;
 /// What Kubernetes allows for a name.
-const MAX_RESOURCE_NAME_CHARS: usize = 253;
+pub(super) const MAX_RESOURCE_NAME_CHARS: usize = 253;
 
 /// A key that was written without a value says nothing, and saying nothing is not taken for leaving
 /// it out. Inside patches and fields to match, null has a meaning and stays.
@@ -90,7 +90,7 @@ pub(super) fn rollout_name(text: &str, node: &Node) -> Result<(), Problem> {
     Err(node.problem(message).with_help("write `name` or `namespace/name`"))
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_NAME_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
