@@ -21,6 +21,7 @@ use units::Duration;
 use crate::args::OnCluster;
 use crate::failure::Failure;
 use crate::output;
+use crate::server::{self, Servers};
 use crate::stages::Stages;
 
 /// The longest time that a run may take.
@@ -55,6 +56,8 @@ pub(crate) struct Ran {
 /// A scenario at its speed and with its names in the cluster.
 struct Prepared<'a> {
     wanted: &'a Wanted<'a>,
+    /// What is served at speed 1 and with the user's names: with the probes that a real server answers.
+    served: Transformed,
     speed: Speed,
     names: Names,
     repository_name: String,
@@ -127,7 +130,7 @@ impl Machine<'_> {
         let stages = Stages::new(wanted.len());
         let alone = wanted.len() == 1 && how.reuse.is_none();
         let prepared = self.prepare(how, alone, wanted)?;
-        let demand = demand(&prepared);
+        let demand = demand(&prepared)?;
         let session = match &how.reuse {
             Some(name) => Session::reopen(&self.supply, self.kept(name)?, &demand, &stages).await?,
             None => Session::open(&self.supply, self.journal, &demand, &stages).await?,
@@ -220,10 +223,10 @@ impl Machine<'_> {
                 None => highest()?.speed,
             };
             let plan = Plan { speed, names: names.clone() };
-            let small = transform::with_small_requests(wanted.repository, wanted.scenario)?;
-            let transformed = transform::transform(&small.repository, &small.scenario, &plan)?;
+            let served = server::served(wanted.repository, wanted.scenario)?;
+            let transformed = transform::transform(&served.repository, &served.scenario, &plan)?;
             let slow = simulator::traffic::slow_bound(wanted.scenario, wanted.repository);
-            Ok(Prepared { wanted, speed, names, repository_name, transformed, slow })
+            Ok(Prepared { wanted, served, speed, names, repository_name, transformed, slow })
         };
         wanted.iter().enumerate().map(prepare).collect()
     }
@@ -267,19 +270,22 @@ fn settings(transformed: &Transformed) -> BTreeMap<String, String> {
 }
 
 /// What all scenarios need together.
-fn demand(prepared: &[Prepared<'_>]) -> Demand {
+fn demand(prepared: &[Prepared<'_>]) -> Result<Demand, Failure> {
     let mut demand = Demand::default();
+    let mut servers = Servers::default();
     for prepared in prepared {
         let Transformed { repository, scenario, .. } = &prepared.transformed;
         let needs = Needs::of(repository, scenario);
-        demand.images.extend(needs.images);
+        servers.stand_in(needs.images, scenario)?;
         demand.application_sets |= needs.kinds.iter().any(|(_, kind)| kind == "ApplicationSet");
         demand.argocd = settings(&prepared.transformed);
     }
-    demand
+    demand.images = servers.into_images();
+    Ok(demand)
 }
 
-/// What the report says of how time was compressed: where the ratio is not what was asked for.
+/// What the report says of how time was compressed, where the ratio is not what was asked for, and of a real
+/// server.
 fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
     let deviations = prepared.transformed.notes.iter().filter(|note| note.is_deviation());
     let told = deviations.map(|note| NotSimulated {
@@ -287,15 +293,14 @@ fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
         place: String::new(),
         instead: format!("at speed {}", prepared.speed),
     });
-    told.collect()
+    told.chain(server::notes(&prepared.served)).collect()
 }
 
 /// The repository at the run's speed, with the user's names.
 fn at_speed(prepared: &Prepared<'_>) -> Result<Tree, Failure> {
     let plan = Plan { speed: prepared.speed, names: Names::unchanged() };
-    let wanted = prepared.wanted;
-    let small = transform::with_small_requests(wanted.repository, wanted.scenario)?;
-    Ok(transform::transform(&small.repository, &small.scenario, &plan)?.repository)
+    let served = &prepared.served;
+    Ok(transform::transform(&served.repository, &served.scenario, &plan)?.repository)
 }
 
 /// The stage of a run as the report names it.

@@ -29,6 +29,7 @@ mod rules_test;
 mod run;
 mod runtime;
 mod scenarios;
+mod server;
 mod stages;
 
 use args::{Arguments, Command};

@@ -15,6 +15,10 @@ use crate::host::objects::RUN_LABEL;
 use crate::observe::{Change, Onlooker};
 use crate::repository::{BRANCH, Repository};
 
+mod command;
+
+use command::Written;
+
 /// The namespace of Argo CD.
 pub(crate) const ARGOCD: &str = "argocd";
 
@@ -242,13 +246,14 @@ impl Hands<'_> {
     async fn operate(&self, rollout: &str, command: RolloutCommand, place: &Place) -> Result<Done, Failure> {
         let (api, name) = self.rollout(rollout, place).await?;
         let now = api.get(&name).await.map_err(|error| refused(&format!("read Rollout {name}"), &error))?;
-        let Written { spec, status } = written(command, &as_json(&now));
+        let time = k8s_openapi::jiff::Timestamp::now().to_string();
+        let Written { status, spec } = command::written(command, &as_json(&now), &time);
         let said = |error: kube::Error| refused(&format!("told Rollout {name} to {}", command.key()), &error);
-        if let Some(spec) = spec {
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(&spec)).await.map_err(said)?;
-        }
         if let Some(status) = status {
             api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.map_err(said)?;
+        }
+        if let Some(spec) = spec {
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(&spec)).await.map_err(said)?;
         }
         Ok(Done::Nothing)
     }
@@ -283,43 +288,34 @@ fn rename(value: &mut Value, names: &Names) {
     }
 }
 
-/// What a command writes.
-#[derive(Debug, Default, PartialEq)]
-struct Written {
-    spec: Option<Value>,
-    status: Option<Value>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn written(command: RolloutCommand, rollout: &Value) -> Written {
-    let spec = |spec: Value| Written { spec: Some(json!({"spec": spec})), status: None };
-    let status = |status: Value| Written { spec: None, status: Some(json!({"status": status})) };
-    match command {
-        RolloutCommand::Promote => promoted(rollout),
-        RolloutCommand::PromoteFull => status(json!({"promoteFull": true})),
-        RolloutCommand::Abort => status(json!({"abort": true})),
-        RolloutCommand::Retry => status(json!({"abort": false})),
-        RolloutCommand::Pause => spec(json!({"paused": true})),
-        RolloutCommand::Resume => spec(json!({"paused": false})),
-        RolloutCommand::Restart => {
-            spec(json!({"restartAt": k8s_openapi::jiff::Timestamp::now().to_string()}))
+    #[test]
+    fn the_suffix_of_a_run_is_taken_off_every_text_and_off_nothing_else() {
+        let names = Names::with_suffix("-ab0").unwrap();
+        let mut object = json!({
+            "metadata": {"name": "web", "namespace": "ai-ab0", "generation": 3},
+            "spec": {"hosts": ["prometheus.monitoring-ab0.svc:9090", "kubernetes.default.svc"], "paused": true},
+            "status": {"message": "namespaces \"ai-ab0\" not found", "hash": "x-ab0x", "none": null},
+            "key-ab0": "the keys stay",
+        });
+        rename(&mut object, &names);
+        let expected = json!({
+            "metadata": {"name": "web", "namespace": "ai", "generation": 3},
+            "spec": {"hosts": ["prometheus.monitoring.svc:9090", "kubernetes.default.svc"], "paused": true},
+            "status": {"message": "namespaces \"ai\" not found", "hash": "x-ab0x", "none": null},
+            "key-ab0": "the keys stay",
+        });
+        assert_eq!(object, expected);
+    }
+
+    #[test]
+    fn the_harness_knows_its_own_objects_by_their_label() {
+        assert!(is_of_harness(&json!({"metadata": {"labels": {RUN_LABEL: "a-1"}}})));
+        for other in [json!({}), json!({"metadata": {"labels": {"app": "web"}}})] {
+            assert!(!is_of_harness(&other), "{other}");
         }
     }
-}
-
-/// A promotion ends a pause, or else skips the step, never both (cmd/promote/promote.go: getPatches).
-fn promoted(rollout: &Value) -> Written {
-    let pauses = rollout["status"]["pauseConditions"].as_array().is_some_and(|pauses| !pauses.is_empty());
-    let inconclusive = rollout["status"]["pauseConditions"]
-        .as_array()
-        .is_some_and(|pauses| pauses.iter().any(|pause| pause["reason"] == "InconclusiveAnalysisRun"));
-    let spec = (rollout["spec"]["paused"] == true).then(|| json!({"spec": {"paused": false}}));
-    let steps =
-        rollout.pointer("/spec/strategy/canary/steps").and_then(Value::as_array).map_or(0, Vec::len) as u64;
-    let next =
-        rollout["status"]["currentStepIndex"].as_u64().filter(|index| *index < steps).map(|index| index + 1);
-    let status = match next {
-        Some(next) if inconclusive || !pauses => json!({"pauseConditions": null, "currentStepIndex": next}),
-        Some(_) | None => json!({"pauseConditions": null}),
-    };
-    Written { spec, status: Some(json!({"status": status})) }
 }

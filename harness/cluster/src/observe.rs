@@ -336,3 +336,6 @@ pub(crate) fn refers_to(wanted: &ResourceRef, resource: &ResourceName) -> bool {
     let namespace_fits = wanted.namespace.as_ref().is_none_or(|namespace| *namespace == resource.namespace);
     wanted.kind == resource.kind && name_fits && namespace_fits
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,9 +171,10 @@ fn scrape_job(monitor: &Value, namespace: &str, name: &str, index: usize, endpoi
         relabel
             .push(copied_where_set(&format!("__meta_kubernetes_service_label_{}", sanitised(label)), "job"));
     }
-    if let Some(port) = endpoint["port"].as_str() {
+    if let Some(port) = called(endpoint) {
         relabel.push(json!({"target_label": "endpoint", "replacement": port}));
     }
+    relabel.extend(relabelings(&endpoint["relabelings"]));
     let mut job = json!({
         "job_name": format!("serviceMonitor/{namespace}/{name}/{index}"),
         "honor_labels": endpoint["honorLabels"].as_bool().unwrap_or(false),
@@ -181,12 +182,54 @@ fn scrape_job(monitor: &Value, namespace: &str, name: &str, index: usize, endpoi
         "kubernetes_sd_configs": [{"role": "endpoints", "namespaces": namespaces(spec, namespace)}],
         "relabel_configs": relabel,
     });
-    for (theirs, ours) in [("interval", "scrape_interval"), ("scrapeTimeout", "scrape_timeout")] {
-        if let Some(duration) = endpoint[theirs].as_str() {
-            job[ours] = json!(duration);
+    for (theirs, ours) in
+        [("interval", "scrape_interval"), ("scrapeTimeout", "scrape_timeout"), ("params", "params")]
+    {
+        if !endpoint[theirs].is_null() {
+            job[ours] = endpoint[theirs].clone();
         }
     }
+    if let Some(scheme) = endpoint["scheme"].as_str() {
+        job["scheme"] = json!(scheme.to_lowercase());
+    }
+    let of_samples = relabelings(&endpoint["metricRelabelings"]);
+    if !of_samples.is_empty() {
+        job["metric_relabel_configs"] = json!(of_samples);
+    }
     job
+}
+
+/// What the label `endpoint` says.
+fn called(endpoint: &Value) -> Option<String> {
+    match (&endpoint["port"], &endpoint["targetPort"]) {
+        (Value::String(name), _) | (_, Value::String(name)) => Some(name.clone()),
+        (_, Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The user's own rules, in the words of Prometheus.
+fn relabelings(rules: &Value) -> Vec<Value> {
+    const WORDS: [(&str, &str); 7] = [
+        ("sourceLabels", "source_labels"),
+        ("separator", "separator"),
+        ("targetLabel", "target_label"),
+        ("regex", "regex"),
+        ("modulus", "modulus"),
+        ("replacement", "replacement"),
+        ("action", "action"),
+    ];
+    let translated = |rule: &Value| {
+        let mut config = json!({});
+        for (theirs, ours) in WORDS.into_iter().filter(|(theirs, _)| !rule[*theirs].is_null()) {
+            config[ours] = rule[theirs].clone();
+        }
+        if let Some(action) = config["action"].as_str() {
+            config["action"] = json!(action.to_lowercase());
+        }
+        config
+    };
+    rules.as_array().into_iter().flatten().map(translated).collect()
 }
 
 fn namespaces(spec: &Value, own: &str) -> Value {
@@ -202,20 +245,32 @@ fn namespaces(spec: &Value, own: &str) -> Value {
 
 /// Only Services with these labels.
 fn selected(selector: &Value) -> Vec<Value> {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    labels
-        .map(|(label, value)| {
-            let label = sanitised(label);
-            json!({
-                "action": "keep",
-                "source_labels": [
-                    format!("__meta_kubernetes_service_label_{label}"),
-                    format!("__meta_kubernetes_service_labelpresent_{label}"),
-                ],
-                "regex": format!("({});true", value.as_str().unwrap_or_default()),
-            })
+    let label = |label: &str| format!("__meta_kubernetes_service_label_{}", sanitised(label));
+    let present = |label: &str| format!("__meta_kubernetes_service_labelpresent_{}", sanitised(label));
+    let has_one_of = |key: &str, values: &[&str], action: &str| {
+        json!({
+            "action": action, "source_labels": [label(key), present(key)],
+            "regex": format!("({});true", values.join("|")),
         })
-        .collect()
+    };
+    let has =
+        |key: &str, action: &str| json!({"action": action, "source_labels": [present(key)], "regex": "true"});
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let equal = labels.map(|(key, value)| has_one_of(key, &[value.as_str().unwrap_or_default()], "keep"));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    let expressions = expressions.filter_map(|it| {
+        let key = it["key"].as_str()?;
+        let values: Vec<&str> =
+            it["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        match it["operator"].as_str()? {
+            "In" => Some(has_one_of(key, &values, "keep")),
+            "NotIn" => Some(has_one_of(key, &values, "drop")),
+            "Exists" => Some(has(key, "keep")),
+            "DoesNotExist" => Some(has(key, "drop")),
+            _ => None,
+        }
+    });
+    equal.chain(expressions).collect()
 }
 
 fn of_port(endpoint: &Value) -> Option<Value> {
@@ -247,3 +302,6 @@ fn sanitised(label: &str) -> String {
 fn prometheus_duration(duration: Duration) -> String {
     format!("{}ms", duration.as_nanos() / 1_000_000)
 }
+
+#[cfg(test)]
+mod tests;

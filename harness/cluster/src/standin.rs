@@ -121,3 +121,57 @@ pub(crate) fn told<'a>(needed: impl Iterator<Item = &'a (String, String)>) -> Ve
     };
     needed.filter_map(note).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_defined_so_that_it_takes_anything() {
+        let definitions = definitions();
+        let find = |name: &str| definitions.iter().find(|it| it["metadata"]["name"] == name).unwrap();
+        let monitor = find("servicemonitors.monitoring.coreos.com");
+        assert_eq!(monitor["spec"]["names"]["kind"], "ServiceMonitor");
+        assert_eq!(monitor["spec"]["scope"], "Namespaced");
+        let version = &monitor["spec"]["versions"][0];
+        assert_eq!(
+            (&version["name"], &version["served"], &version["storage"]),
+            (&json!("v1"), &json!(true), &json!(true))
+        );
+        let schema = &version["schema"]["openAPIV3Schema"];
+        assert_eq!(schema["x-kubernetes-preserve-unknown-fields"], true);
+        assert_eq!(find("clustersecretstores.external-secrets.io")["spec"]["scope"], "Cluster");
+    }
+
+    #[test]
+    fn argo_cd_takes_every_stand_in_as_healthy() {
+        let health = health();
+        let has = |kind: &str| {
+            health.iter().any(|(key, _)| key == &format!("resource.customizations.health.{kind}"))
+        };
+        assert!(STAND_INS.iter().all(|it| has(&format!("{}_{}", it.group, it.kind))));
+        assert!(has("autoscaling_HorizontalPodAutoscaler"));
+        assert!(health.iter().all(|(_, script)| script.contains("\"Healthy\"")));
+    }
+
+    #[test]
+    fn only_kinds_without_a_controller_are_told_of() {
+        let kinds = [
+            ("argoproj.io", "Rollout"),
+            ("external-secrets.io", "ExternalSecret"),
+            ("monitoring.coreos.com", "ServiceMonitor"),
+            ("autoscaling", "HorizontalPodAutoscaler"),
+            ("example.com", "ExternalSecret"),
+        ];
+        let kinds = kinds.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+        let told: Vec<(String, String)> =
+            told(kinds.iter()).into_iter().map(|it| (it.what, it.instead)).collect();
+        let of = |kind: &str, instead: &str| (format!("the controller of {kind}"), instead.to_owned());
+        let expected = [
+            of("ExternalSecret", IGNORED),
+            of("ServiceMonitor", TRANSLATED),
+            of("HorizontalPodAutoscaler", WITHOUT_EFFECT[0].2),
+        ];
+        assert_eq!(told, expected);
+    }
+}

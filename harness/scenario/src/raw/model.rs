@@ -63,6 +63,8 @@ impl JsonSchema for Model {
         let others = SERVER_KEYS.iter().filter(|key| **key != "image");
         let needed = others.map(|key| ((*key).to_owned(), json!(["image"]))).collect();
         object.insert("dependencies".to_owned(), Value::Object(needed));
+        let description = "How a model version behaves, and the real inference server that runs in its place on a real cluster.";
+        object.insert("description".to_owned(), description.into());
         schema
     }
 }

@@ -142,7 +142,7 @@ pub(super) fn common_server(models: &IndexMap<String, Model>) -> Result<Option<M
         ];
         if let Some((key, _)) = differences.iter().find(|(_, differs)| *differs) {
             let place = model.node.get(key).unwrap_or(&model.node);
-            let message = format!("the `{key}` of `{version}` is not that of `{first}`");
+            let message = format!("`{version}` differs from `{first}` in its `{key}`");
             return Err(place.problem(message).with_help(ONE_TEMPLATE));
         }
     }
