@@ -2,6 +2,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use yaml::Problem;
 
 use crate::Failure;
 use crate::components::{Component, Image, Lock, Manifest, download, folder, patch, sha256};
@@ -173,9 +174,12 @@ impl Sources {
     /// lock; else the locked one. It is in the docker engine afterwards.
     ///
     /// # Errors
-    /// It is nowhere.
+    /// It is nowhere, or what was chosen is no name of an image.
     pub async fn node_image(&self, lock: &Lock, chosen: Option<&str>) -> Result<String, Failure> {
-        if let Some(name) = chosen {
+        if let Some(name) = chosen.filter(|name| !name.is_empty()) {
+            if name.starts_with('-') {
+                return Err(Problem::new(format!("`{name}` is not the name of an image")).into());
+            }
             return self.image(&Image::named(name)).await.map(|(name, _)| name);
         }
         let baked = super::bake::image(lock);

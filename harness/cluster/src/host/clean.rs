@@ -46,6 +46,35 @@ struct Found {
     /// Clusters in which living runs have objects.
     in_use: BTreeSet<ClusterName>,
     kept: Vec<Kept>,
+    /// Why the journal of a run cannot be read. That counts as living.
+    failures: Vec<Failure>,
+}
+
+impl Found {
+    fn look_at(&mut self, state: &State, run: RunId, dry_run: bool) {
+        let looked = match Journal::take_over(state, &run) {
+            Ok(Owner::Us(journal)) => {
+                self.dead.push(journal);
+                return;
+            }
+            // A folder without a journal is of a run that ended between two steps of ending.
+            Ok(Owner::Nobody) if dry_run => return,
+            Ok(Owner::Nobody) => {
+                self.failures.extend(state.forget_run(&run).err());
+                return;
+            }
+            Ok(Owner::Another) => Journal::peek(state, &run),
+            Err(failure) => Err(failure),
+        };
+        match looked {
+            Ok(made) => self.in_use.extend(made.into_iter().filter_map(|made| match made {
+                Made::Objects { cluster, .. } => Some(cluster),
+                Made::Cluster { .. } | Made::Container { .. } | Made::Program { .. } => None,
+            })),
+            Err(failure) => self.failures.push(failure),
+        }
+        self.living.insert(run);
+    }
 }
 
 /// Removes what is left and says what it does, a line each, as it does it.
@@ -58,8 +87,10 @@ pub async fn clean(
     wanted: &Wanted,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Cleaned, Failure> {
-    let found = find(state, docker, wanted.dry_run).await?;
-    let mut cleaning = Cleaning { state, docker, wanted, tell, cleaned: Cleaned::default() };
+    let mut found = find(state, docker, wanted.dry_run).await?;
+    let failures = std::mem::take(&mut found.failures);
+    let cleaned = Cleaned { failures, ..Cleaned::default() };
+    let mut cleaning = Cleaning { state, docker, wanted, tell, cleaned };
     for journal in &found.dead {
         cleaning.undo(journal).await;
     }
@@ -81,20 +112,7 @@ async fn find(state: &State, docker: &Docker, dry_run: bool) -> Result<Found, Fa
         Failure::environment(format!("{} cannot be locked", state.root().display()), error, "")
     })?;
     for run in state.runs()? {
-        match Journal::take_over(state, &run)? {
-            Owner::Us(journal) => found.dead.push(journal),
-            Owner::Another => {
-                let made = Journal::peek(state, &run)?.into_iter();
-                found.in_use.extend(made.filter_map(|made| match made {
-                    Made::Objects { cluster, .. } => Some(cluster),
-                    Made::Cluster { .. } | Made::Container { .. } | Made::Program { .. } => None,
-                }));
-                found.living.insert(run);
-            }
-            // A folder without a journal is of a run that ended between two steps of ending.
-            Owner::Nobody if dry_run => {}
-            Owner::Nobody => state.forget_run(&run)?,
-        }
+        found.look_at(state, run, dry_run);
     }
     drop(guard);
     found.kept = Kept::all(state)?;

@@ -182,7 +182,7 @@ async fn node(
 ) -> Result<Finding, Failure> {
     let baked = bake::image(lock);
     let (component, image) = (lock.component(NODE)?, lock.node()?);
-    Ok(match chosen {
+    Ok(match chosen.filter(|name| !name.is_empty()) {
         Some(name) => self::image(NODE, &Image::named(name), sources, &format!("docker pull {name}")).await,
         None if docker.has_image(&baked).await? => Finding::good(NODE, baked),
         None => self::image(&told(component), image, sources, &fetch(component)).await,

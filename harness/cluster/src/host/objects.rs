@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How long it may take once nothing holds it any more.
 const FORCED: Duration = Duration::from_secs(30);
 
+/// How long the API server of a cluster may take to take a connection.
+const CONNECTED: Duration = Duration::from_secs(10);
+
 /// An object with the run's label.
 struct Found {
     resource: ApiResource,
@@ -51,7 +54,9 @@ pub(super) async fn remove_by(kubeconfig: &Path, run: &RunId) -> Result<usize, F
 async fn client(kubeconfig: &Path) -> Result<Client, Failure> {
     let connected = async {
         let read = Kubeconfig::read_from(kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+        let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+        // A cluster that is stopped does not answer at all.
+        config.connect_timeout = Some(CONNECTED);
         Client::try_from(config).map_err(Box::<dyn std::error::Error + Send + Sync>::from)
     };
     connected.await.map_err(|error| {

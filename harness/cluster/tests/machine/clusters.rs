@@ -123,6 +123,25 @@ async fn only_what_a_dead_run_made_is_removed_unless_it_is_named() {
 }
 
 #[tokio::test]
+async fn a_run_whose_journal_cannot_be_read_counts_as_living() {
+    let docker = docker().await;
+    let (_room, state) = state("hostc");
+    let journal = Journal::begin(&state).unwrap();
+    let name = ClusterName::of(journal.run());
+    let _guard = Removed(name.clone());
+    fake_cluster(&docker, &node_image(&docker).await, &name).await;
+    let file = journal.folder().join("journal.jsonl");
+    let head = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, head.replace("\"journal\":1", "\"journal\":2")).unwrap();
+    drop(journal);
+
+    let cleaned = clean(&state, &docker, &Wanted::default(), &mut |_| ()).await.unwrap();
+    assert_eq!(cleaned.removed, [""; 0]);
+    assert!(cleaned.failures[0].to_string().contains("in a newer format"), "{:?}", cleaned.failures);
+    assert_eq!(containers_of(&docker, name.run().as_str()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_cluster_is_made_with_its_own_kubeconfig_furnished_and_removed() {
     let docker = docker().await;
     let kind = Kind::find(&docker).await.unwrap();
