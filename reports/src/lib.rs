@@ -1,10 +1,11 @@
 //! Sinks: a timeline and what the judge made of it become text or bytes for people and programs.
 //!
 //! Each sink is a module and a pure function: [`terminal()`] tells one run, [`seeds()`] many seeds of one
-//! scenario, [`totals()`] the scenarios of one call, [`stages()`] how long a run took, [`json()`] is
-//! `report.json`. A sink renders what any
-//! engine wrote; it knows none of them.
+//! scenario, [`totals()`] the scenarios of one call, [`stages()`] how long a run took,
+//! [`comparison()`] two runs side by side, [`json()`] is `report.json`. A sink renders what any engine wrote;
+//! it knows none of them.
 
+mod comparison;
 mod cost;
 mod json;
 mod numbers;
@@ -18,6 +19,7 @@ mod strip;
 mod terminal;
 mod totals;
 
+pub use comparison::{comparison, comparison_json};
 pub use json::json;
 pub use page::{Detail, Options, Style};
 pub use rule_tests::{Tested, TestedFile, rule_tests, rule_tests_json};

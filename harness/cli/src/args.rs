@@ -28,6 +28,8 @@ Exit codes:
 pub(crate) enum Command {
     /// Run scenarios and judge them.
     Run(Run),
+    /// Run scenarios on a real cluster and in the simulator, and tell where the two differ.
+    Compare(Compare),
     /// Judge a recorded timeline again.
     Judge(Judge),
     /// Remove what killed runs have left on this machine.
@@ -91,6 +93,45 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) on_cluster: OnCluster,
     /// Show every entry of the timeline.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Whether the output is coloured.
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  rehearse compare scenarios/canary/bad-model.yaml
+  rehearse compare scenarios/canary/bad-model.yaml scenarios/gitops --jobs 2 --report target/compared
+
+Exit code 1: an outcome differs")]
+pub(crate) struct Compare {
+    /// Scenario files, or folders that hold some.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The two engines.
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1, default_values_t = [Engine::Sim, Engine::Kind])]
+    pub(crate) engines: Vec<Engine>,
+    /// The seed of every random choice.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// How many scenarios run side by side in the cluster.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// What is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Also write timeline.jsonl and report.json of every run of both engines into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Who renders kustomizations for the simulator, as for `rehearse run`.
+    #[arg(long, value_enum, default_value_t = Kustomize::Auto)]
+    pub(crate) kustomize: Kustomize,
+    #[command(flatten)]
+    pub(crate) on_cluster: OnCluster,
+    /// Show what agrees, too.
     #[arg(long, short)]
     pub(crate) verbose: bool,
     /// Whether the output is coloured.

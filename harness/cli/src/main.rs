@@ -12,6 +12,8 @@ use clap::{CommandFactory, Parser};
 mod args;
 mod batch;
 mod clean;
+mod compare;
+
 mod components;
 mod doctor;
 mod failure;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Compare(arguments) => compare::compare(arguments),
         Command::Judge(arguments) => judge::judge(arguments),
         Command::Clean(arguments) => clean::clean(arguments),
         Command::Components(arguments) => components::components(arguments),

@@ -22,7 +22,7 @@ use crate::{batch, kind, kustomize, output, repository, scenarios};
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 
 /// How many scenarios run side by side in a cluster, unless the caller says.
-const KIND_JOBS: usize = 2;
+pub(crate) const KIND_JOBS: usize = 2;
 
 /// What is said of the engine that is not there yet.
 const NO_LIVE: &str = "this version has no engine `live`; run without --engine to simulate";
@@ -106,7 +106,7 @@ fn threads(arguments: &Run) -> usize {
 }
 
 /// The repositories that the scenarios name, each read once.
-fn read_repositories(scenarios: &[Scenario]) -> Result<BTreeMap<PathBuf, Tree>, Failure> {
+pub(crate) fn read_repositories(scenarios: &[Scenario]) -> Result<BTreeMap<PathBuf, Tree>, Failure> {
     let mut repositories = BTreeMap::new();
     for scenario in scenarios {
         if let Entry::Vacant(entry) = repositories.entry(scenarios::repository(scenario)) {

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_report_says_that_a_real_server_answers_as_it_does() {
         let files = Tree::new();
-        let of = |server| notes(&probed(&files, &scenario("s", server)).unwrap());
+        let of = |server| notes(&served(&files, &scenario("s", server)).unwrap());
         assert_eq!(of(""), []);
         let notes = of(", image: vllm");
         assert_eq!((notes.len(), notes[0].instead.as_str()), (1, "vllm answers as it does"));

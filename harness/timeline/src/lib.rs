@@ -13,6 +13,7 @@
 //! stable pods while none runs) is *undefined*: it does not enter a state and does not break it.
 
 mod claims;
+mod compare;
 mod cost;
 mod event;
 mod gate;
@@ -28,6 +29,7 @@ pub mod testing;
 mod watch;
 mod words;
 
+pub use compare::{Agreement, Chapter, Comparison, Fact, Reached, Shown, Sides, Tolerance, compare};
 pub use cost::*;
 pub use event::*;
 pub use judge::{Judged, Judgement, Verdict, judge};

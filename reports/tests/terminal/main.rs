@@ -1,8 +1,13 @@
 //! What a person reads on the terminal.
 
 use proptest::prelude::*;
-use reports::{Detail, Options, Run, Style, Total, json, seeds, terminal, totals};
-use timeline::{Event, Report, RunResult, SeedRun, Seeds, Summary, Timeline, Verdict, judge};
+use reports::{
+    Detail, Options, Run, Style, Total, comparison, comparison_json, json, seeds, terminal, totals,
+};
+use timeline::{
+    Comparison, Engine, Event, HealthStatus, Report, RunResult, SeedRun, Seeds, Summary, SyncStatus,
+    Timeline, Verdict, compare, judge,
+};
 use units::Duration;
 
 mod bad_model;
@@ -119,4 +124,57 @@ proptest! {
             prop_assert!(!line.contains(char::is_control), "{:?}", line);
         }
     }
+}
+
+/// The run, and the same as a real cluster would tell it: everything after the merge comes `later`, the
+/// Application is OutOfSync and Progressing for a moment before it is Degraded, and everything stops before
+/// the revert where `stops` says so.
+fn compared(later: Duration, stops: bool) -> Comparison {
+    let simulated = bad_model::the_timeline();
+    let mut real = simulated.clone();
+    for entry in &mut real.entries {
+        if let Event::RunStarted(started) = &mut entry.event {
+            started.engine = Engine::Kind;
+        }
+        if entry.at > units::Time::from_secs(120) {
+            entry.at += later;
+        }
+    }
+    let degraded = real.entries.iter().position(
+        |entry| matches!(&entry.event, Event::Application(status) if status.health == HealthStatus::Degraded),
+    );
+    let mut passing = real.entries[degraded.unwrap()].clone();
+    passing.at = passing.at - Duration::from_millis(300);
+    if let Event::Application(status) = &mut passing.event {
+        (status.sync, status.health) = (SyncStatus::OutOfSync, HealthStatus::Progressing);
+    }
+    real.entries.insert(degraded.unwrap(), passing);
+    if stops {
+        let end = real.entries.pop().unwrap();
+        real.entries.retain(|entry| entry.at < units::Time::from_secs(600));
+        real.entries.push(end);
+    }
+    compare(&bad_model::the_scenario(), &simulated, &real)
+}
+
+#[test]
+fn two_runs_that_agree_are_shown_side_by_side() {
+    insta::assert_snapshot!(comparison(&compared(Duration::from_secs(9), false), &Options::default()));
+}
+
+#[test]
+fn two_runs_that_differ_say_where() {
+    insta::assert_snapshot!(comparison(&compared(Duration::ZERO, true), &Options::default()));
+}
+
+#[test]
+fn a_comparison_is_read_by_programs() {
+    let json = comparison_json(&compared(Duration::from_secs(9), false));
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&value["agrees"], &value["in_time"]), (&true.into(), &true.into()));
+    let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+    insta::assert_snapshot!(format!(
+        "{keys:?}\n{:#}\n{:#}",
+        value["outcome"][0], value["chapters"][1]["states"][0]
+    ));
 }
