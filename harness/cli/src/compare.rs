@@ -74,18 +74,14 @@ fn compare_one(
 ) -> Result<Compared, Failure> {
     let simulated = simulate(&ran, seed, render)?;
     let comparison = timeline::compare(&ran.scenario, &simulated, &ran.timeline);
-    let results = [
-        told(&ran.scenario, &simulated, 0.0),
-        told(&ran.scenario, &ran.timeline, ran.wall_seconds),
-    ];
+    let results =
+        [told(&ran.scenario, &simulated, 0.0), told(&ran.scenario, &ran.timeline, ran.wall_seconds)];
     if let Some(report) = report {
         for (engine, timeline, result) in
             [("sim", &simulated, &results[0]), ("kind", &ran.timeline, &results[1])]
         {
-            let result = Report {
-                rehearse: env!("CARGO_PKG_VERSION").to_owned(),
-                results: vec![result.clone()],
-            };
+            let result =
+                Report { rehearse: env!("CARGO_PKG_VERSION").to_owned(), results: vec![result.clone()] };
             report.write_run(engine, folder, &timeline.to_jsonl(), &reports::json(&result))?;
         }
     }

@@ -13,9 +13,11 @@ pub(super) fn of(runs: &Sides<&Timeline>) -> Vec<Fact> {
     if totals.left.total <= 0.0 && totals.right.total <= 0.0 {
         return Vec::new();
     }
-    let kinds: [(&str, fn(&RequestTotals) -> f64); 3] =
-        [("failed", |it| it.failed), ("slow", |it| it.slow), ("hurt", |it| it.hurt)];
-    kinds.into_iter().map(|(kind, of)| share(kind, &totals, of)).collect()
+    vec![
+        share("failed", &totals, |it| it.failed),
+        share("slow", &totals, |it| it.slow),
+        share("hurt", &totals, |it| it.hurt),
+    ]
 }
 
 fn share(kind: &str, totals: &Sides<RequestTotals>, of: fn(&RequestTotals) -> f64) -> Fact {
