@@ -1,26 +1,26 @@
 //! The clock and the queue: what happens next, in one order.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use units::Time;
 
 /// Virtual time and everything that is due, now or later.
 ///
-/// Tasks that are due now form a set: a task that is asked for twice before it runs runs once, as a
+/// Tasks of one instant form a set: a task that is asked for twice before it runs runs once, as a
 /// Kubernetes work queue coalesces keys, and they run in the order of `T`, so `T`'s order says which
-/// controller goes first within an instant. Timers form a set as well: the same task asked for twice
-/// at the same time is one timer.
+/// controller goes first within an instant.
 #[derive(Debug)]
 pub struct Kernel<T> {
     now: Time,
-    ready: BTreeSet<T>,
-    later: BTreeSet<(Time, T)>,
+    /// The next one first. One that was asked for twice lies here twice and is handed out once.
+    queue: BinaryHeap<Reverse<(Time, T)>>,
     steps: u64,
 }
 
 impl<T: Ord> Default for Kernel<T> {
     fn default() -> Self {
-        Self { now: Time::ZERO, ready: BTreeSet::new(), later: BTreeSet::new(), steps: 0 }
+        Self { now: Time::ZERO, queue: BinaryHeap::new(), steps: 0 }
     }
 }
 
@@ -37,43 +37,34 @@ impl<T: Ord> Kernel<T> {
 
     /// Asks for `task` within the present instant.
     pub fn wake(&mut self, task: T) {
-        self.ready.insert(task);
+        self.wake_at(self.now, task);
     }
 
     /// Asks for `task` at `at`; a time that has passed means now.
     pub fn wake_at(&mut self, at: Time, task: T) {
-        if at <= self.now {
-            self.wake(task);
-        } else {
-            self.later.insert((at, task));
-        }
+        self.queue.push(Reverse((at.max(self.now), task)));
     }
 
     /// When the next task is due; `None` when nothing is.
     pub fn next_at(&self) -> Option<Time> {
-        if self.ready.is_empty() { self.later.first().map(|(at, _)| *at) } else { Some(self.now) }
+        self.queue.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Hands out the next task, moving the clock to it. `None` when nothing is due until `limit`; the
     /// clock then stands at `limit`.
     pub fn next(&mut self, limit: Time) -> Option<T> {
-        if self.ready.is_empty() {
-            self.move_on(limit);
+        let until = limit.max(self.now);
+        let Some(at) = self.next_at().filter(|at| *at <= until) else {
+            self.now = until;
+            return None;
+        };
+        self.now = at;
+        let Reverse(next) = self.queue.pop()?;
+        while self.queue.peek().is_some_and(|Reverse(same)| *same == next) {
+            self.queue.pop();
         }
-        let task = self.ready.pop_first()?;
         self.steps += 1;
-        Some(task)
-    }
-
-    /// Moves the clock to the next timer, but not beyond `limit`, and takes up all that is due then.
-    fn move_on(&mut self, limit: Time) {
-        let next = self.later.first().map_or(limit, |(at, _)| limit.min(*at));
-        self.now = self.now.max(next);
-        while self.later.first().is_some_and(|(at, _)| *at <= self.now)
-            && let Some((_, task)) = self.later.pop_first()
-        {
-            self.ready.insert(task);
-        }
+        Some(next.1)
     }
 }
 
