@@ -71,7 +71,7 @@ pub enum Body {
     /// `apps/Deployment`.
     Deployment(Arc<objects::Deployment>, Deployment),
     /// `argoproj.io/Application`.
-    Application(Arc<objects::Application>, Box<ApplicationStatus>),
+    Application(Arc<objects::Application>, Arc<ApplicationStatus>),
     /// Any other kind: no controller of the model writes its status.
     Plain(Arc<objects::Object>),
 }
@@ -113,7 +113,8 @@ pub enum Applied {
 #[derive(Debug, Default)]
 pub struct Api {
     objects: Vec<Object>,
-    index: BTreeMap<ObjectKey, ObjectId>,
+    /// Those that exist, in the order of their keys.
+    index: Vec<ObjectId>,
     children: BTreeMap<ObjectId, Vec<ObjectId>>,
     changes: Vec<Change>,
     resource_version: u64,
@@ -133,21 +134,25 @@ impl Api {
 
     /// The object of this name, if there is one.
     pub fn find(&self, key: &ObjectKey) -> Option<&Object> {
-        self.index.get(key).map(|id| self.get(*id))
+        self.position(key).ok().map(|position| self.get(self.index[position]))
+    }
+
+    /// Where an object of this name is in the index, or would be.
+    fn position(&self, key: &ObjectKey) -> Result<usize, usize> {
+        self.index.binary_search_by(|id| self.get(*id).key.cmp(key))
     }
 
     /// Every object of a kind in the order of namespace and name.
     pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Object> {
-        let first = ObjectKey::new(group, kind, None, "");
-        self.index
-            .range(first..)
-            .take_while(move |(key, _)| &*key.group == group && &*key.kind == kind)
-            .map(|(_, id)| self.get(*id))
+        let of = |object: &'a Object| (&*object.key.group, &*object.key.kind);
+        let first = self.index.partition_point(|id| of(self.get(*id)) < (group, kind));
+        let from_there = self.index[first..].iter().map(|id| self.get(*id));
+        from_there.take_while(move |object| of(object) == (group, kind))
     }
 
     /// Every object, in the order of group, kind, namespace and name.
     pub fn all(&self) -> impl Iterator<Item = &Object> {
-        self.index.values().map(|id| self.get(*id))
+        self.index.iter().map(|id| self.get(*id))
     }
 
     /// What an object owns, in the order of creation.
@@ -161,8 +166,8 @@ impl Api {
     pub fn create(&mut self, key: ObjectKey, owner: Option<ObjectId>, body: Body, now: Time) -> ObjectId {
         let id = ObjectId(u32::try_from(self.objects.len()).expect("a run has fewer than 2^32 objects"));
         self.resource_version += 1;
-        let previous = self.index.insert(key.clone(), id);
-        assert!(previous.is_none(), "{key} exists already");
+        let Err(position) = self.position(&key) else { panic!("{key} exists already") };
+        self.index.insert(position, id);
         if let Some(owner) = owner {
             self.children.entry(owner).or_default().push(id);
         }
@@ -191,7 +196,7 @@ impl Api {
     /// A manifest that the API server's schema would reject.
     pub fn apply(&mut self, manifest: &Arc<Node>, namespace: &str, now: Time) -> Result<Applied, Problem> {
         let key = objects::object_key(manifest)?.defaulted_to(namespace);
-        let Some(&id) = self.index.get(&key) else {
+        let Some(id) = self.find(&key).map(|object| object.id) else {
             let id = self.create_from(key, manifest, now)?;
             self.objects[id.index()].last_applied = Some(Arc::clone(manifest));
             return Ok(Applied::Created(id));
@@ -221,12 +226,14 @@ impl Api {
 
     /// Deletes an object and everything that it owns.
     pub fn delete(&mut self, id: ObjectId) {
-        let object = &mut self.objects[id.index()];
-        if object.deleted {
+        if !self.exists(id) {
             return;
         }
+        if let Ok(position) = self.position(&self.get(id).key) {
+            self.index.remove(position);
+        }
+        let object = &mut self.objects[id.index()];
         object.deleted = true;
-        self.index.remove(&object.key);
         if let Some(siblings) = object.owner.and_then(|owner| self.children.get_mut(&owner)) {
             siblings.retain(|child| *child != id);
         }
@@ -310,7 +317,7 @@ impl Body {
         match object {
             objects::Object::Rollout(spec) => Self::Rollout(spec, Box::default()),
             objects::Object::Deployment(spec) => Self::Deployment(spec, Deployment::default()),
-            objects::Object::Application(spec) => Self::Application(spec, Box::default()),
+            objects::Object::Application(spec) => Self::Application(spec, Arc::default()),
             other => Self::Plain(Arc::new(other)),
         }
     }

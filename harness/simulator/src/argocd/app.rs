@@ -16,7 +16,7 @@ pub(super) struct App {
     pub(super) id: ObjectId,
     pub(super) key: ObjectKey,
     pub(super) spec: Arc<objects::Application>,
-    pub(super) status: ApplicationStatus,
+    pub(super) status: Arc<ApplicationStatus>,
 }
 
 impl App {
@@ -24,7 +24,7 @@ impl App {
     pub(super) fn of(world: &World<'_>, id: ObjectId) -> Self {
         let object = world.api.get(id);
         let (spec, status) = parts(object);
-        Self { id, key: object.key.clone(), spec: Arc::clone(spec), status: status.clone() }
+        Self { id, key: object.key.clone(), spec: Arc::clone(spec), status: Arc::clone(status) }
     }
 
     /// The namespace that Argo CD runs in: the one of its Applications.
@@ -49,7 +49,7 @@ impl App {
     }
 }
 
-fn parts(object: &Object) -> (&Arc<objects::Application>, &ApplicationStatus) {
+fn parts(object: &Object) -> (&Arc<objects::Application>, &Arc<ApplicationStatus>) {
     match &object.body {
         Body::Application(spec, status) => (spec, status),
         Body::ReplicaSet(_)
@@ -90,12 +90,13 @@ pub(super) fn is_skipped(world: &World<'_>, id: ObjectId) -> bool {
 
 /// Changes an Application's status; an unchanged one is not written.
 pub(super) fn write(world: &mut World<'_>, id: ObjectId, change: impl FnOnce(&mut ApplicationStatus)) {
-    let mut status = parts(world.api.get(id)).1.clone();
+    let before = Arc::clone(parts(world.api.get(id)).1);
+    let mut status = (*before).clone();
     change(&mut status);
-    if *parts(world.api.get(id)).1 != status {
+    if *before != status {
         world.api.update_status(id, |object| {
             if let Body::Application(_, slot) = &mut object.body {
-                **slot = status;
+                *slot = Arc::new(status);
             }
         });
     }

@@ -36,11 +36,13 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &Pass) {
 /// Puts metadata into a ReplicaSet's template and takes out what was put in before; tells whether
 /// anything changed.
 pub(super) fn inject(set: &mut ReplicaSet, wanted: Option<&PodMetadata>) -> bool {
-    let mut metadata = set.template.metadata.clone();
-    if !apply(&mut metadata.labels, &mut metadata.annotations, set.noted.injected.as_ref(), wanted) {
+    let present = &set.template.metadata;
+    let change = Change::new(set.noted.injected.as_ref(), wanted);
+    if !change.alters(&present.labels, &present.annotations) {
         return false;
     }
-    Arc::make_mut(&mut set.template).metadata = metadata;
+    let metadata = &mut Arc::make_mut(&mut set.template).metadata;
+    change.apply(&mut metadata.labels, &mut metadata.annotations);
     set.noted.injected = wanted.cloned();
     true
 }
@@ -59,47 +61,47 @@ fn sync(world: &mut World<'_>, id: ObjectId, wanted: Option<&PodMetadata>) {
     if set.replicas == 0 {
         return;
     }
-    for pod in world.api.owned(id).map(|pod| pod.id).collect::<Vec<_>>() {
-        let object = world.api.get(pod);
-        let (mut labels, mut annotations) = (object.labels.clone(), object.annotations.clone());
-        if apply(&mut labels, &mut annotations, injected_before.as_ref(), wanted) {
-            world.api.update_metadata(pod, |object| {
-                object.labels = labels;
-                object.annotations = annotations;
-            });
-        }
+    let change = Change::new(injected_before.as_ref(), wanted);
+    let altered = world.api.owned(id).filter(|pod| change.alters(&pod.labels, &pod.annotations));
+    for pod in altered.map(|pod| pod.id).collect::<Vec<_>>() {
+        world.api.update_metadata(pod, |pod| change.apply(&mut pod.labels, &mut pod.annotations));
     }
 }
 
 type Entries = BTreeMap<String, String>;
 
-/// Sets what is wanted and removes what was injected before and is not wanted any more. What others
+static NOTHING: PodMetadata = PodMetadata { labels: Entries::new(), annotations: Entries::new() };
+
+/// What is wanted, and what was injected before and goes where it is not wanted any more. What others
 /// put there stays.
-fn apply(
-    labels: &mut Entries,
-    annotations: &mut Entries,
-    injected: Option<&PodMetadata>,
-    wanted: Option<&PodMetadata>,
-) -> bool {
-    let none = PodMetadata::default();
-    let (injected, wanted) = (injected.unwrap_or(&none), wanted.unwrap_or(&none));
-    let labels_changed = apply_entries(labels, &injected.labels, &wanted.labels);
-    let annotations_changed = apply_entries(annotations, &injected.annotations, &wanted.annotations);
-    labels_changed || annotations_changed
+struct Change<'a> {
+    injected: &'a PodMetadata,
+    wanted: &'a PodMetadata,
 }
 
-fn apply_entries(present: &mut Entries, injected: &Entries, wanted: &Entries) -> bool {
-    let mut changed = false;
-    for (key, value) in wanted {
-        if present.get(key) != Some(value) {
-            present.insert(key.clone(), value.clone());
-            changed = true;
-        }
+impl<'a> Change<'a> {
+    fn new(injected: Option<&'a PodMetadata>, wanted: Option<&'a PodMetadata>) -> Self {
+        Self { injected: injected.unwrap_or(&NOTHING), wanted: wanted.unwrap_or(&NOTHING) }
     }
-    for key in injected.keys().filter(|key| !wanted.contains_key(*key)) {
-        changed |= present.remove(key).is_some();
+
+    /// Whether it makes any difference.
+    fn alters(&self, labels: &Entries, annotations: &Entries) -> bool {
+        let Self { injected, wanted } = self;
+        let alters = |present: &Entries, injected: &Entries, wanted: &Entries| {
+            wanted.iter().any(|(key, value)| present.get(key) != Some(value))
+                || injected.keys().any(|key| !wanted.contains_key(key) && present.contains_key(key))
+        };
+        alters(labels, &injected.labels, &wanted.labels)
+            || alters(annotations, &injected.annotations, &wanted.annotations)
     }
-    changed
+
+    fn apply(&self, labels: &mut Entries, annotations: &mut Entries) {
+        let Self { injected, wanted } = self;
+        labels.retain(|key, _| !injected.labels.contains_key(key));
+        labels.extend(wanted.labels.clone());
+        annotations.retain(|key, _| !injected.annotations.contains_key(key));
+        annotations.extend(wanted.annotations.clone());
+    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,9 @@ fn version(world: &World<'_>, set: &Set) -> RolloutVersion {
         PodPhase::Started | PodPhase::Ready | PodPhase::NotReady => true,
         PodPhase::Pending | PodPhase::Waiting | PodPhase::Terminating | PodPhase::Deleted => false,
     });
-    let models: BTreeSet<&str> = running.filter_map(|pod| pod.model.as_deref()).collect();
+    let mut models = BTreeSet::new();
+    // One by one: nearly all pods run the same one.
+    models.extend(running.filter_map(|pod| pod.model.as_deref()));
     RolloutVersion {
         revision: set.revision,
         hash: set.hash.to_string(),
