@@ -75,15 +75,13 @@ pub struct Effective {
     pub truncated: Ratio,
 }
 
-/// A stretch of time in which a pod's behaviour does not change.
+/// A stretch of time, from some moment on, in which a pod's behaviour does not change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Piece {
-    /// Its start, on the run's clock.
-    pub from: Time,
-    /// Its end, which is not part of it.
-    pub until: Time,
     /// The behaviour in it.
     pub effective: Effective,
+    /// How long it lasts; [`Duration::MAX`] for ever.
+    pub lasts: Duration,
 }
 
 impl Profile {
@@ -151,29 +149,24 @@ impl Profile {
         Some(moment.now + span)
     }
 
-    /// The pod's behaviour from this moment until `until`, as adjoining pieces in which it does not
-    /// change. Empty where `until` is not after the moment.
+    /// How the pod answers from this moment on, and how long. Every moment within the piece has the same
+    /// end, so that counting up to it in several steps is the same as in one.
     ///
     /// ```
     /// use behaviour::{Moment, Profile};
     /// use units::{Duration, Time};
     /// let yaml = "{ latency: { p50: 1s, p99: 2s }, load: 10s, faults: [{ from: 15s, errors: 5% }] }";
     /// let profile: Profile = serde_saphyr::from_str(yaml).unwrap();
-    /// let born = Moment { age: Duration::ZERO, now: Time::from_secs(100), pod: 0 };
-    /// let ends: Vec<_> = profile.pieces(born, Time::from_secs(130)).map(|piece| piece.until).collect();
-    /// assert_eq!(ends, [110, 115, 130].map(Time::from_secs));
+    /// let lasts = |age| {
+    ///     let (age, now) = (Duration::from_secs(age), Time::from_secs(100 + age));
+    ///     profile.piece(Moment { age, now, pod: 0 }).lasts
+    /// };
+    /// assert_eq!([0, 9, 10].map(lasts), [10, 1, 5].map(Duration::from_secs));
+    /// assert_eq!(lasts(15), Duration::MAX);
     /// ```
-    pub fn pieces(&self, from: Moment, until: Time) -> impl Iterator<Item = Piece> {
-        let mut moment = from;
-        std::iter::from_fn(move || {
-            if moment.now >= until {
-                return None;
-            }
-            let end = self.next_change(moment).map_or(until, |change| change.min(until));
-            let piece = Piece { from: moment.now, until: end, effective: self.at(moment) };
-            moment = moment.later(end.since(moment.now));
-            Some(piece)
-        })
+    pub fn piece(&self, from: Moment) -> Piece {
+        let lasts = self.next_change(from).map_or(Duration::MAX, |change| change.since(from.now));
+        Piece { effective: self.at(from), lasts }
     }
 }
 

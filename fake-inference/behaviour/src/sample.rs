@@ -13,6 +13,9 @@ const MAX_CELLS: usize = Buckets::MAX_BOUNDS + 2;
 /// Up to this many requests, a draw for each is quicker than a binomial for each cell.
 const ONE_BY_ONE: f64 = 300.0;
 
+/// How many numbers are drawn at a time.
+const AT_A_TIME: usize = 64;
+
 /// Expected counts saturate here: the counts stay whole numbers in an `f64`.
 const MAX_REQUESTS: f64 = 1e15;
 
@@ -94,6 +97,8 @@ impl AddAssign<&Self> for Batch {
 pub struct Sampler {
     effective: Effective,
     cells: Vec<Cell>,
+    /// For each cell, the uniform 32-bit number below which one that is not in an earlier cell falls in it.
+    uppers: Vec<u64>,
     /// The first cell that is slow; the number of cells where nothing is.
     slow_from: usize,
     buckets: usize,
@@ -109,8 +114,6 @@ struct Cell {
     probability: f64,
     /// The probability of this cell among this and the ones after it.
     among_rest: f64,
-    /// A uniform 32-bit number below this, and not in an earlier cell, falls in this one.
-    upper: u64,
     /// The mean duration in it, in seconds.
     mean: f64,
 }
@@ -125,13 +128,16 @@ impl Sampler {
         edges.sort_by(f64::total_cmp);
 
         let cells = cells(&effective, buckets, &edges);
+        let shares = edges.iter().map(|edge| effective.latency.cdf(*edge));
+        let uppers = shares.map(|share| (share * (1_u64 << 32) as f64) as u64).chain([1 << 32]);
+        let uppers: Vec<u64> = uppers.collect();
         let slow_from =
             threshold.map_or(cells.len(), |threshold| edges.partition_point(|e| *e < threshold) + 1);
         let guide = std::array::from_fn(|byte| {
             let lowest = (byte as u64) << 24;
-            cells.partition_point(|cell| cell.upper <= lowest) as u8
+            uppers.partition_point(|upper| *upper <= lowest) as u8
         });
-        Self { effective, cells, slow_from, buckets: buckets.count(), guide }
+        Self { effective, cells, uppers, slow_from, buckets: buckets.count(), guide }
     }
 
     /// The behaviour that it samples.
@@ -156,14 +162,12 @@ impl Sampler {
         let mut counts = [0.0; MAX_CELLS];
         self.count_durations(requests, draws, &mut counts);
 
-        let mut took_long = 0.0;
-        for (index, (cell, count)) in self.cells.iter().zip(counts).enumerate() {
+        let counts = &counts[..self.cells.len()];
+        for (cell, count) in self.cells.iter().zip(counts) {
             batch.buckets[cell.bucket] += count;
             batch.duration_sum += count * cell.mean;
-            if index >= self.slow_from {
-                took_long += count;
-            }
         }
+        let took_long = counts[self.slow_from..].iter().fold(0.0, |sum, count| sum + count);
         batch.requests += requests;
         self.count_outcomes(requests - took_long, took_long, draws, batch);
     }
@@ -176,12 +180,27 @@ impl Sampler {
                     *count = requests * cell.probability;
                 }
             }
-            Some(rng) if requests <= ONE_BY_ONE => {
-                for _ in 0..requests as u32 {
-                    counts[self.cell_of(rng.next_u32())] += 1.0;
-                }
-            }
+            Some(rng) if requests <= ONE_BY_ONE => self.count_one_by_one(requests as usize, rng, counts),
             Some(rng) => self.count_by_cell(requests, rng, counts),
+        }
+    }
+
+    /// A number for each request, which says where it falls.
+    fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
+        let mut tally = [0_u32; MAX_CELLS];
+        let mut numbers = [0; 4 * AT_A_TIME];
+        let mut left = requests;
+        while left > 0 {
+            let some = left.min(AT_A_TIME);
+            let numbers = &mut numbers[..4 * some];
+            rng.fill_bytes(numbers);
+            for number in numbers.as_chunks().0 {
+                tally[self.cell_of(u32::from_le_bytes(*number))] += 1;
+            }
+            left -= some;
+        }
+        for (count, tally) in counts.iter_mut().zip(&tally[..self.cells.len()]) {
+            *count = f64::from(*tally);
         }
     }
 
@@ -198,7 +217,7 @@ impl Sampler {
     /// profile a slower answer.
     fn cell_of(&self, uniform: u32) -> usize {
         let mut index = usize::from(self.guide[(uniform >> 24) as usize]);
-        while u64::from(uniform) >= self.cells[index].upper {
+        while u64::from(uniform) >= self.uppers[index] {
             index += 1;
         }
         index
@@ -243,11 +262,6 @@ fn cells(effective: &Effective, buckets: &Buckets, edges: &[f64]) -> Vec<Cell> {
                 bucket: if from > 0.0 { buckets.bounds().partition_point(|bound| *bound <= from) } else { 0 },
                 probability,
                 among_rest: if to.is_infinite() { 1.0 } else { (probability / rest).min(1.0) },
-                upper: if to.is_infinite() {
-                    1 << 32
-                } else {
-                    (latency.cdf(to) * (1_u64 << 32) as f64) as u64
-                },
                 mean: latency.mean_between(from, to),
             }
         })

@@ -20,13 +20,6 @@ pub struct Moment {
     pub pod: u64,
 }
 
-impl Moment {
-    /// The moment `span` later in the same pod's life.
-    pub(crate) fn later(self, span: Duration) -> Self {
-        Self { age: self.age + span, now: self.now + span, ..self }
-    }
-}
-
 /// Which clock a fault's `from` and `until` are read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -3,11 +3,12 @@
 //! Each label set that turns up gets a [`LabelId`]. A change of labels depends on nothing but the
 //! labels, so each [`LabelRule`] is applied once for each label set and looked up ever after.
 
-use std::collections::BTreeMap;
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
 
 use crate::labels::Labels;
 use crate::plan::{LabelRule, Plan, RuleRef, Selector};
-use crate::storage::{Identity, SeriesId, Storage, matches_all};
+use crate::storage::{Identity, SeriesId, Storage};
 
 /// A label set of one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +53,7 @@ impl Cache {
 
     /// Notices another storage, and series that were created since the last evaluation.
     pub(crate) fn refresh(&mut self, plan: &Plan, storage: &Storage) {
-        let full = self.labels.sets.len() > MAX_LABEL_SETS;
+        let full = self.labels.0.len() > MAX_LABEL_SETS;
         if full || self.identity.as_ref() != Some(storage.identity()) {
             *self = Self::new(plan);
             self.identity = Some(storage.identity().clone());
@@ -82,24 +83,19 @@ impl Cache {
 
 /// Label sets by number.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LabelTable {
-    sets: Vec<Labels>,
-    ids: BTreeMap<Labels, LabelId>,
-}
+pub(crate) struct LabelTable(IndexSet<Labels, FixedState>);
 
 impl LabelTable {
     pub(crate) fn get(&self, id: LabelId) -> &Labels {
-        &self.sets[id.index()]
+        &self.0[id.index()]
     }
 
     pub(crate) fn id(&mut self, labels: &Labels) -> LabelId {
-        if let Some(&known) = self.ids.get(labels) {
-            return known;
-        }
-        let id = LabelId(u32::try_from(self.sets.len()).expect("memory ends long before 2^32 label sets"));
-        self.sets.push(labels.clone());
-        self.ids.insert(labels.clone(), id);
-        id
+        let index = match self.0.get_index_of(labels) {
+            Some(known) => known,
+            None => self.0.insert_full(labels.clone()).0,
+        };
+        LabelId(u32::try_from(index).expect("memory ends long before 2^32 label sets"))
     }
 
     pub(crate) fn apply(&mut self, rule: &LabelRule, from: LabelId) -> LabelId {
@@ -121,12 +117,8 @@ impl Selected {
             return;
         }
         let before = self.series.len();
-        for id in storage.candidates(&selector.matchers, self.scanned) {
-            let labels = storage.labels(id);
-            if matches_all(labels, &selector.matchers) {
-                self.series.push((id, table.id(labels)));
-            }
-        }
+        let new = storage.matching(&selector.matchers, self.scanned);
+        self.series.extend(new.map(|id| (id, table.id(storage.labels(id)))));
         self.scanned = storage.len();
         if self.series.len() > before {
             self.series.sort_by(|(_, one), (_, other)| table.get(*one).cmp(table.get(*other)));

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use indexmap::IndexSet;
 
 /// The label that holds a metric's name.
@@ -105,6 +106,22 @@ impl Labels {
         Self(labels.into())
     }
 
+    /// These labels and those of another set, which win.
+    pub(crate) fn merged(&self, over: &Self) -> Self {
+        if self.is_empty() {
+            return over.clone();
+        }
+        let mut labels = Vec::with_capacity(self.len() + over.len());
+        let mut rest = self.iter().peekable();
+        for label in over.iter() {
+            labels.extend(std::iter::from_fn(|| rest.next_if(|mine| mine.name < label.name)).cloned());
+            rest.next_if(|mine| mine.name == label.name);
+            labels.push(label.clone());
+        }
+        labels.extend(rest.cloned());
+        Self(labels.into())
+    }
+
     /// Only the labels named.
     pub fn keep<S: AsRef<str>>(&self, names: &[S]) -> Self {
         self.filter(|label| names.iter().any(|name| name.as_ref() == &*label.name))
@@ -144,7 +161,7 @@ fn set(labels: &mut Vec<Label>, name: Arc<str>, value: Arc<str>) {
 
 /// Each label text once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Symbols(IndexSet<Arc<str>>);
+pub(crate) struct Symbols(IndexSet<Arc<str>, FixedState>);
 
 impl Symbols {
     fn share(&mut self, text: &Arc<str>) -> Arc<str> {
@@ -232,6 +249,17 @@ mod tests {
     fn an_empty_value_removes_a_label() {
         let labels = Labels::new([("a", "1"), ("b", "2")]);
         assert_eq!(labels.with("a", ""), Labels::new([("b", "2")]));
+    }
+
+    #[test]
+    fn of_two_sets_the_other_wins() {
+        let merge = |one: &[_], other: &[_]| {
+            Labels::new(one.iter().copied()).merged(&Labels::new(other.iter().copied())).to_string()
+        };
+        let [a, b, c, other_b]: [(&str, &str); 4] = [("a", "1"), ("b", "2"), ("c", "3"), ("b", "4")];
+        assert_eq!(merge(&[a, b, c], &[other_b]), r#"{a="1", b="4", c="3"}"#);
+        assert_eq!(merge(&[b], &[a, c]), r#"{a="1", b="2", c="3"}"#);
+        assert_eq!((merge(&[], &[a]), merge(&[a], &[])), (r#"{a="1"}"#.to_owned(), r#"{a="1"}"#.to_owned()));
     }
 
     #[test]

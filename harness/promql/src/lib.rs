@@ -28,6 +28,7 @@ mod select;
 mod source;
 mod storage;
 mod sum;
+mod table;
 mod unsupported;
 
 pub use calendar::DatePart;
@@ -38,5 +39,5 @@ pub use matcher::{MatchOp, Matcher, Pattern};
 pub use plan::{At, Selector};
 pub use query::{Feature, Options, Point, PreparedQuery, Query, QueryError, Sample, Series, Value};
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_QUERY_BYTES, Position};
-pub use storage::{AppendError, STALE_NAN, SeriesId, Storage};
+pub use storage::{AppendError, Metric, Row, STALE_NAN, SeriesId, Storage};
 pub use unsupported::FUNCTIONS;

@@ -76,7 +76,11 @@ impl Matcher {
 
     /// Whether the labels meet the condition.
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.name).unwrap_or_default();
+        self.accepts(labels.get(&self.name).unwrap_or_default())
+    }
+
+    /// Whether a value of the label meets the condition.
+    pub(crate) fn accepts(&self, value: &str) -> bool {
         match &self.op {
             MatchOp::Equal(wanted) => value == wanted,
             MatchOp::NotEqual(unwanted) => value != unwanted,

@@ -1,8 +1,8 @@
 //! Functions of the samples of one series in a window.
 
 use crate::plan::RangeFunction;
-use crate::storage::Window;
 use crate::sum::{Mean, Sum, quantile};
+use crate::table::{Values, Window};
 
 /// The window that was asked for; its samples may cover less.
 #[derive(Debug, Clone, Copy)]
@@ -29,27 +29,27 @@ pub(crate) fn apply(function: &RangeFunction, window: Window<'_>, bounds: Bounds
         RangeFunction::Idelta => return last_change(window, false),
         RangeFunction::Deriv => return Some(regression(window, *window.times.first()?)?.slope),
         RangeFunction::Changes => {
-            pairs(values).filter(|(before, after)| changed(*before, *after)).count() as f64
+            values.pairs().filter(|(before, after)| changed(*before, *after)).count() as f64
         }
-        RangeFunction::Resets => pairs(values).filter(|(before, after)| after < before).count() as f64,
+        RangeFunction::Resets => values.pairs().filter(|(before, after)| after < before).count() as f64,
         RangeFunction::Avg => {
-            let mut mean = Mean::of(values[0]);
-            values[1..].iter().for_each(|&value| mean.add(value));
+            let mut mean = Mean::of(values.first()?);
+            values.iter().skip(1).for_each(|value| mean.add(value));
             mean.mean()
         }
-        RangeFunction::Min => extreme(values, |value, best| value < best),
-        RangeFunction::Max => extreme(values, |value, best| value > best),
+        RangeFunction::Min => extreme(values, |value, best| value < best)?,
+        RangeFunction::Max => extreme(values, |value, best| value > best)?,
         RangeFunction::Sum => {
             let mut sum = Sum::default();
-            values.iter().for_each(|&value| sum.add(value));
+            values.iter().for_each(|value| sum.add(value));
             if sum.sum.is_infinite() { sum.sum } else { sum.total() }
         }
-        RangeFunction::Count => values.len() as f64,
-        RangeFunction::Last => *values.last()?,
+        RangeFunction::Count => window.len() as f64,
+        RangeFunction::Last => values.last()?,
         RangeFunction::Stddev => variance(values).sqrt(),
         RangeFunction::Stdvar => variance(values),
         RangeFunction::Present => 1.0,
-        RangeFunction::Quantile(_) => quantile(bounds.parameter, &mut values.to_vec()),
+        RangeFunction::Quantile(_) => quantile(bounds.parameter, &mut values.iter().collect::<Vec<_>>()),
         RangeFunction::PredictLinear(_) => {
             let Line { slope, intercept } = regression(window, bounds.at_ms)?;
             slope * bounds.parameter + intercept
@@ -70,16 +70,14 @@ fn extrapolated(
     per_seconds: Option<f64>,
 ) -> Option<f64> {
     let (&first_ms, &last_ms) = (window.times.first()?, window.times.last()?);
-    let (&first, &last) = (window.values.first()?, window.values.last()?);
+    let (first, last) = (window.values.first()?, window.values.last()?);
     if window.len() < 2 {
         return None;
     }
     let mut change = last - first;
-    // Resets are rare, and looking for one is faster than adding up none.
-    if is_counter && pairs(window.values).fold(false, |reset, (before, after)| reset | (after < before)) {
-        change = pairs(window.values)
-            .filter(|(before, after)| after < before)
-            .fold(change, |change, (before, _)| change + before);
+    if is_counter && window.may_fall {
+        let falls = window.values.pairs().filter(|(before, after)| after < before);
+        change = falls.fold(change, |change, (before, _)| change + before);
     }
     let mut start_gap = (first_ms - bounds.start_ms) as f64 / 1000.0;
     let mut end_gap = (bounds.end_ms - last_ms) as f64 / 1000.0;
@@ -102,9 +100,8 @@ fn extrapolated(
 /// The change between the last two samples; per second and without resets for a counter
 /// (prometheus promql/functions.go: instantValue).
 fn last_change(window: Window<'_>, is_rate: bool) -> Option<f64> {
-    let (&[.., before_ms, after_ms], &[.., before, after]) = (window.times, window.values) else {
-        return None;
-    };
+    let &[.., before_ms, after_ms] = window.times else { return None };
+    let (before, after) = window.values.pairs().next_back()?;
     let reset = is_rate && after < before;
     let change = if reset { after } else { after - before };
     Some(if is_rate { change / ((after_ms - before_ms) as f64 / 1000.0) } else { change })
@@ -124,15 +121,15 @@ fn regression(window: Window<'_>, origin_ms: i64) -> Option<Line> {
     if window.len() < 2 {
         return None;
     }
-    let first = window.values[0];
-    if window.values.iter().all(|&value| value == first) {
+    let first = window.values.first()?;
+    if window.values.iter().all(|value| value == first) {
         return Some(match first.is_infinite() {
             true => Line { slope: f64::NAN, intercept: f64::NAN },
             false => Line { slope: 0.0, intercept: first },
         });
     }
     let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
-    for (&time, &y) in window.times.iter().zip(window.values) {
+    for (&time, y) in window.times.iter().zip(window.values.iter()) {
         let x = (time - origin_ms) as f64 / 1e3;
         x_sum.add(x);
         y_sum.add(y);
@@ -148,10 +145,10 @@ fn regression(window: Window<'_>, origin_ms: i64) -> Option<Line> {
 }
 
 /// Population variance (prometheus promql/functions.go: varianceOverTime).
-fn variance(values: &[f64]) -> f64 {
+fn variance(values: Values<'_>) -> f64 {
     let mut count = 0.0;
     let [mut mean, mut squares] = [Sum::default(); 2];
-    for &value in values {
+    for value in values.iter() {
         count += 1.0;
         let delta = value - mean.total();
         mean.add(delta / count);
@@ -161,17 +158,10 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 /// The best value by `better`; NaN only if all are (prometheus promql/functions.go: compareOverTime).
-fn extreme(values: &[f64], better: impl Fn(f64, f64) -> bool) -> f64 {
-    values
-        .iter()
-        .fold(values[0], |best, &value| if better(value, best) || best.is_nan() { value } else { best })
+fn extreme(values: Values<'_>, better: impl Fn(f64, f64) -> bool) -> Option<f64> {
+    values.iter().reduce(|best, value| if better(value, best) || best.is_nan() { value } else { best })
 }
 
 fn changed(before: f64, after: f64) -> bool {
     after != before && !(after.is_nan() && before.is_nan())
-}
-
-/// Neighbouring values.
-fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> + '_ {
-    values.iter().copied().zip(values[1..].iter().copied())
 }

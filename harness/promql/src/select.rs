@@ -8,7 +8,7 @@ use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::over_time::{self, Bounds};
 use crate::plan::{At, Range, RangeFunction, RangeSource, RuleRef, SelectorRef, Shift, VectorNode};
 use crate::query::{Point, Series};
-use crate::storage::{Near, Window};
+use crate::table::{Near, Window};
 
 impl Evaluator<'_> {
     /// The newest value of each series within the lookback (prometheus promql/engine.go:
@@ -182,7 +182,7 @@ pub(crate) struct Column {
 
 impl Column {
     fn window(&self) -> Window<'_> {
-        Window { times: &self.times, values: &self.values }
+        Window::of(&self.times, &self.values)
     }
 
     pub(crate) fn points(&self) -> impl Iterator<Item = Point> + '_ {

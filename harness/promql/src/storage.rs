@@ -1,13 +1,14 @@
 //! [`Storage`]: series of samples in virtual time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use indexmap::IndexSet;
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 
-use crate::labels::{Labels, Symbols};
+use crate::labels::{BUCKET_BOUND, Labels, METRIC_NAME, Symbols};
 use crate::matcher::Matcher;
-use crate::query::Point;
+use crate::table::{Near, Table, Window, is_stale};
 
 /// The bit pattern that marks a series as stale (prometheus model/value/value.go: StaleNaN).
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -40,16 +41,68 @@ pub enum AppendError {
     },
 }
 
-/// The samples of one series. Stale markers are kept apart, so that a range of samples is a slice:
-/// range functions skip markers, and an instant lookup asks whether one follows its sample.
+/// A metric as a target exposes it, without the labels of the target: its name, and for a bucket of a
+/// histogram the upper bound.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Metric(Labels);
+
+impl Metric {
+    /// A metric with this name.
+    pub fn new(name: &str) -> Self {
+        Self(Labels::new([(METRIC_NAME, name)]))
+    }
+
+    /// A bucket with this name and this `le`.
+    pub fn bucket(name: &str, bound: &str) -> Self {
+        Self(Labels::new([(METRIC_NAME, name), (BUCKET_BOUND, bound)]))
+    }
+}
+
+/// The labels of a [`Metric`]: what tells apart the series of one target.
+const OWN: [&str; 2] = [METRIC_NAME, BUCKET_BOUND];
+
+/// The series of one target, which get their samples together; see [`Storage::row`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    series: Vec<SeriesId>,
+    /// Whether they were created one after the other, as the columns of a table are.
+    in_order: bool,
+}
+
+impl Row {
+    fn of(series: Vec<SeriesId>) -> Self {
+        let in_order = series.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0);
+        Self { series, in_order }
+    }
+}
+
+/// The labels of one series.
 #[derive(Debug, Clone)]
 struct Series {
-    labels: Labels,
-    times: Vec<i64>,
-    values: Vec<f64>,
-    stale: Vec<i64>,
-    /// The time of the newest sample or stale marker.
-    newest_ms: Option<i64>,
+    /// All but [`OWN`].
+    target: Labels,
+    /// [`OWN`].
+    metric: Labels,
+    /// All of them, put together when someone asks.
+    labels: OnceLock<Labels>,
+}
+
+impl Series {
+    /// The value of a label; empty where there is none.
+    fn label(&self, name: &str) -> &str {
+        self.metric.get(name).or_else(|| self.target.get(name)).unwrap_or_default()
+    }
+
+    fn matches(&self, matchers: &[Matcher]) -> bool {
+        matchers.iter().all(|matcher| matcher.accepts(self.label(&matcher.name)))
+    }
+}
+
+/// Where the samples of a series are: a column of the table with this index.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    table: usize,
+    column: usize,
 }
 
 /// In-memory series, indexed by metric name. Times are milliseconds of virtual time.
@@ -67,8 +120,11 @@ struct Series {
 #[derive(Debug, Default)]
 pub struct Storage {
     series: Vec<Series>,
-    /// The labels of every series, in order of creation.
-    by_labels: IndexSet<Labels>,
+    /// Where each series is.
+    places: Vec<Place>,
+    tables: Vec<Table>,
+    /// Series by the labels of their target, and then by [`OWN`].
+    by_target: IndexMap<Labels, IndexMap<Labels, SeriesId, FixedState>, FixedState>,
     /// Series by metric name, in order of creation; a series without a name is under the empty text.
     by_name: BTreeMap<Arc<str>, Vec<SeriesId>>,
     symbols: Symbols,
@@ -90,7 +146,9 @@ impl Clone for Storage {
     fn clone(&self) -> Self {
         Self {
             series: self.series.clone(),
-            by_labels: self.by_labels.clone(),
+            places: self.places.clone(),
+            tables: self.tables.clone(),
+            by_target: self.by_target.clone(),
             by_name: self.by_name.clone(),
             symbols: self.symbols.clone(),
             identity: Identity::default(),
@@ -108,16 +166,58 @@ impl Storage {
     ///
     /// Keep the id: appending by id does no label work.
     pub fn series(&mut self, labels: &Labels) -> SeriesId {
-        let labels = labels.intern(&mut self.symbols);
-        let (index, is_new) = self.by_labels.insert_full(labels.clone());
-        let id = SeriesId(u32::try_from(index).expect("memory ends long before 2^32 series"));
-        if !is_new {
-            return id;
+        let metric = labels.keep(&OWN).intern(&mut self.symbols);
+        self.series_of(labels, std::iter::once(metric))[0]
+    }
+
+    /// The series of a target's metrics, in their order; those that are missing are created.
+    ///
+    /// Samples for all of them at once ([`Storage::append_row`]) cost little more than one sample. Keep
+    /// the row, and hand in the same metrics for every target: the series share their texts.
+    ///
+    /// ```
+    /// use promql::{Labels, Metric, Storage};
+    ///
+    /// let mut storage = Storage::new();
+    /// let metrics = [Metric::new("x_count"), Metric::bucket("x_bucket", "+Inf")];
+    /// let row = storage.row(&Labels::new([("pod", "a")]), &metrics);
+    /// storage.append_row(&row, 15_000, &[7.0, 7.0])?;
+    /// storage.mark_row_stale(&row, 30_000)?;
+    /// # Ok::<(), promql::AppendError>(())
+    /// ```
+    pub fn row(&mut self, target: &Labels, metrics: &[Metric]) -> Row {
+        Row::of(self.series_of(target, metrics.iter().map(|metric| metric.0.clone())))
+    }
+
+    /// The series of a target with these [`OWN`] labels, which win over the target's. Those that are
+    /// created are the columns of a new table.
+    fn series_of(&mut self, target: &Labels, metrics: impl Iterator<Item = Labels>) -> Vec<SeriesId> {
+        let inherited = target.keep(&OWN);
+        let target = target.without(&OWN).intern(&mut self.symbols);
+        let known = self.by_target.entry(target.clone()).or_default();
+        let first = self.series.len();
+        let ids = metrics.map(|own| {
+            let metric = inherited.merged(&own);
+            *known.entry(metric).or_insert_with_key(|metric| {
+                let id =
+                    SeriesId(u32::try_from(self.series.len()).expect("memory ends long before 2^32 series"));
+                let name = metric.metric_name().unwrap_or_default();
+                match self.by_name.get_mut(name) {
+                    Some(named) => named.push(id),
+                    None => drop(self.by_name.insert(name.into(), vec![id])),
+                }
+                let (target, metric) = (target.clone(), metric.clone());
+                self.series.push(Series { target, metric, labels: OnceLock::new() });
+                self.places.push(Place { table: self.tables.len(), column: id.index() - first });
+                id
+            })
+        });
+        let ids = ids.collect();
+        let width = self.series.len() - first;
+        if width > 0 {
+            self.tables.push(Table::new(width));
         }
-        self.by_name.entry(labels.metric_name().unwrap_or_default().into()).or_default().push(id);
-        let (times, values, stale) = (Vec::new(), Vec::new(), Vec::new());
-        self.series.push(Series { labels, times, values, stale, newest_ms: None });
-        id
+        ids
     }
 
     /// Adds a sample. A value of [`STALE_NAN`] is a stale marker, as upstream.
@@ -125,20 +225,32 @@ impl Storage {
     /// # Errors
     /// The series already has a sample or stale marker at this time or later.
     pub fn append(&mut self, series: SeriesId, at_ms: i64, value: f64) -> Result<(), AppendError> {
-        let series = &mut self.series[series.index()];
-        if let Some(last_ms) = series.newest_ms
-            && at_ms <= last_ms
-        {
-            return Err(AppendError::OutOfOrder { labels: series.labels.clone(), last_ms, at_ms });
-        }
-        series.newest_ms = Some(at_ms);
-        if value.to_bits() == STALE_NAN.to_bits() {
-            series.stale.push(at_ms);
-        } else {
-            series.times.push(at_ms);
-            series.values.push(value);
-        }
+        self.check_newer(series, at_ms)?;
+        self.own_table(series).push(at_ms, &[value]);
         Ok(())
+    }
+
+    /// Adds a sample to each series of a row. A value of [`STALE_NAN`] is a stale marker, as upstream.
+    ///
+    /// # Errors
+    /// Some series already has a sample or stale marker at this time or later. The others get theirs.
+    ///
+    /// # Panics
+    /// Where there are not as many values as series.
+    pub fn append_row(&mut self, row: &Row, at_ms: i64, values: &[f64]) -> Result<(), AppendError> {
+        assert_eq!(row.series.len(), values.len(), "a row has one value for each of its series");
+        let Some(&first) = row.series.first() else { return Ok(()) };
+        match self.table_of(row) {
+            Some(table) if is_uniform(values) => {
+                self.check_newer(first, at_ms)?;
+                self.tables[table].push(at_ms, values);
+                Ok(())
+            }
+            Some(_) | None => {
+                let each = row.series.iter().zip(values);
+                each.fold(Ok(()), |before, (id, value)| before.and(self.append(*id, at_ms, *value)))
+            }
+        }
     }
 
     /// Ends the series at this time: instant lookups find nothing until the next sample.
@@ -149,9 +261,49 @@ impl Storage {
         self.append(series, at_ms, STALE_NAN)
     }
 
+    /// Ends the series of a row at this time.
+    ///
+    /// # Errors
+    /// Some series already has a sample or stale marker at this time or later. The others end.
+    pub fn mark_row_stale(&mut self, row: &Row, at_ms: i64) -> Result<(), AppendError> {
+        self.append_row(row, at_ms, &vec![STALE_NAN; row.series.len()])
+    }
+
+    fn check_newer(&self, series: SeriesId, at_ms: i64) -> Result<(), AppendError> {
+        match self.tables[self.places[series.index()].table].newest_ms() {
+            Some(last_ms) if at_ms <= last_ms => {
+                Err(AppendError::OutOfOrder { labels: self.labels(series).clone(), last_ms, at_ms })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The table whose columns are just this row.
+    fn table_of(&self, row: &Row) -> Option<usize> {
+        let first = row.series.first()?;
+        let Place { table, column } = self.places[first.index()];
+        let is_whole = row.in_order && column == 0 && self.tables[table].width() == row.series.len();
+        is_whole.then_some(table)
+    }
+
+    /// The table of a series that gets a sample alone: series that shared one until now part.
+    fn own_table(&mut self, series: SeriesId) -> &mut Table {
+        let Place { table, column } = self.places[series.index()];
+        if self.tables[table].width() > 1 {
+            let shared = std::mem::replace(&mut self.tables[table], Table::new(0));
+            let places = &mut self.places[series.index() - column..];
+            for (place, own) in places.iter_mut().zip(shared.apart()) {
+                *place = Place { table: self.tables.len(), column: 0 };
+                self.tables.push(own);
+            }
+        }
+        &mut self.tables[self.places[series.index()].table]
+    }
+
     /// The labels of a series.
     pub fn labels(&self, series: SeriesId) -> &Labels {
-        &self.series[series.index()].labels
+        let Series { target, metric, labels } = &self.series[series.index()];
+        labels.get_or_init(|| target.merged(metric))
     }
 
     /// The number of series.
@@ -166,31 +318,31 @@ impl Storage {
 
     /// All series that match, in order of creation, whether or not they have samples.
     pub fn select(&self, matchers: &[Matcher]) -> Vec<SeriesId> {
-        self.candidates(matchers, 0).filter(|&id| matches_all(self.labels(id), matchers)).collect()
+        self.matching(matchers, 0).collect()
     }
 
-    /// The series that could match and were created at or after the `from`th, using the index when
-    /// the metric name is given.
-    pub(crate) fn candidates(
-        &self,
-        matchers: &[Matcher],
+    /// The series that match and were created at or after the `from`th, using the index when the metric
+    /// name is given.
+    pub(crate) fn matching<'a>(
+        &'a self,
+        matchers: &'a [Matcher],
         from: usize,
-    ) -> Box<dyn Iterator<Item = SeriesId> + '_> {
-        match Matcher::metric_name(matchers) {
+    ) -> impl Iterator<Item = SeriesId> + 'a {
+        let candidates: Box<dyn Iterator<Item = SeriesId>> = match Matcher::metric_name(matchers) {
             Some(name) => {
                 let named = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
                 Box::new(named[named.partition_point(|id| id.index() < from)..].iter().copied())
             }
             None => Box::new((from as u32..self.series.len() as u32).map(SeriesId)),
-        }
+        };
+        candidates.filter(|id| self.series[id.index()].matches(matchers))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// The samples of a series with `after_ms < time <= until_ms`. `near` is where the last window
-    /// was found, counted from the end: series that are scraped together are found at once.
+    /// The samples of a series; see [`Table::window`].
     pub(crate) fn window(
         &self,
         series: SeriesId,
@@ -198,13 +350,11 @@ impl Storage {
         until_ms: i64,
         near: &mut Near,
     ) -> Window<'_> {
-        let Series { times, values, .. } = &self.series[series.index()];
-        let end = position(times, until_ms, &mut near.end);
-        let start = position(&times[..end], after_ms, &mut near.start);
-        Window { times: &times[start..end], values: &values[start..end] }
+        let Place { table, column } = self.places[series.index()];
+        self.tables[table].window(column, after_ms, until_ms, near)
     }
 
-    /// The newest sample with `after_ms < time <= until_ms` that no stale marker follows.
+    /// The newest sample of a series; see [`Table::latest`].
     pub(crate) fn latest(
         &self,
         series: SeriesId,
@@ -212,60 +362,16 @@ impl Storage {
         until_ms: i64,
         near: &mut Near,
     ) -> Option<(i64, f64)> {
-        let Series { times, values, stale, .. } = &self.series[series.index()];
-        let at = position(times, until_ms, &mut near.end).checked_sub(1)?;
-        let time = times[at];
-        if time <= after_ms {
-            return None;
-        }
-        let followed = match stale.last() {
-            None => false,
-            Some(&newest) if newest < time => false,
-            Some(_) => stale.iter().rev().any(|&marker| marker <= until_ms && marker > time),
-        };
-        (!followed).then(|| (time, values[at]))
+        let Place { table, column } = self.places[series.index()];
+        self.tables[table].latest(column, after_ms, until_ms, near)
     }
 }
 
-/// Distances from the end of a series at which the last lookups ended.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Near {
-    start: usize,
-    end: usize,
-}
-
-/// Consecutive samples of one series.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Window<'a> {
-    pub(crate) times: &'a [i64],
-    pub(crate) values: &'a [f64],
-}
-
-impl<'a> Window<'a> {
-    pub(crate) fn len(&self) -> usize {
-        self.times.len()
-    }
-
-    pub(crate) fn points(self) -> impl Iterator<Item = Point> + 'a {
-        self.times.iter().zip(self.values).map(|(&at_ms, &value)| Point { at_ms, value })
-    }
-}
-
-/// The number of times that are not after `until_ms`.
-fn position(times: &[i64], until_ms: i64, near: &mut usize) -> usize {
-    if let Some(guess) = times.len().checked_sub(*near)
-        && (guess == 0 || times[guess - 1] <= until_ms)
-        && times.get(guess).is_none_or(|&next| next > until_ms)
-    {
-        return guess;
-    }
-    let found = times.partition_point(|&time| time <= until_ms);
-    *near = times.len() - found;
-    found
-}
-
-pub(crate) fn matches_all(labels: &Labels, matchers: &[Matcher]) -> bool {
-    matchers.iter().all(|matcher| matcher.matches(labels))
+/// Whether a row consists of samples alone, or of stale markers alone.
+fn is_uniform(row: &[f64]) -> bool {
+    // Most rows have no NaN at all, which is quickly seen.
+    let has_nan = row.iter().fold(false, |found, value| found | value.is_nan());
+    !has_nan || row.iter().all(|value| is_stale(*value) == is_stale(row[0]))
 }
 
 #[cfg(test)]
@@ -281,11 +387,19 @@ mod tests {
         (storage, id)
     }
 
+    /// The time and value that an instant lookup finds.
+    fn latest(storage: &Storage, series: SeriesId, at_ms: i64) -> Option<(i64, f64)> {
+        storage.latest(series, 0, at_ms, &mut Near::default())
+    }
+
     #[test]
     fn the_same_labels_are_the_same_series() {
         let (mut storage, id) = one_series(&[]);
         assert_eq!(storage.series(&Labels::new([("__name__", "x"), ("empty", "")])), id);
         assert_ne!(storage.series(&Labels::new([("__name__", "y")])), id);
+        let row = storage.row(&Labels::empty(), &[Metric::new("z"), Metric::new("x")]);
+        assert_eq!(row.series[1], id);
+        assert_eq!(storage.series(&Labels::new([("__name__", "z")])), row.series[0]);
     }
 
     #[test]
@@ -303,33 +417,32 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_open_on_the_left_and_closed_on_the_right() {
-        let (storage, id) = one_series(&[10, 20, 30, 40]);
-        let window = storage.window(id, 10, 30, &mut Near::default());
-        assert_eq!(window.times, [20, 30]);
+    fn the_labels_of_a_row_are_those_of_the_target_and_the_metric() {
+        let mut storage = Storage::new();
+        let metrics = [Metric::new("x"), Metric::bucket("x_bucket", "1.0")];
+        // A target may itself have labels that a metric has: the metric's win.
+        let target = Labels::new([("__name__", "t"), ("le", "odd"), ("pod", "a")]);
+        let row = storage.row(&target, &metrics);
+        let labels: Vec<String> = row.series.iter().map(|id| storage.labels(*id).to_string()).collect();
+        assert_eq!(labels, [r#"x{le="odd", pod="a"}"#, r#"x_bucket{le="1.0", pod="a"}"#]);
+        assert_eq!(storage.select(&[Matcher::equal("le", "odd")]), [row.series[0]]);
+        assert_eq!(storage.row(&target, &metrics), row);
     }
 
     #[test]
-    fn a_wrong_guess_changes_nothing() {
-        let (storage, id) = one_series(&[10, 20, 30, 40]);
-        for start in 0..6 {
-            for end in 0..6 {
-                let mut near = Near { start, end };
-                assert_eq!(storage.window(id, 10, 30, &mut near).times, [20, 30], "{start} {end}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_stale_marker_ends_a_series_until_the_next_sample() {
-        let (mut storage, id) = one_series(&[10]);
-        storage.mark_stale(id, 20).unwrap();
-        storage.append(id, 30, 30.0).unwrap();
-        let at = |until| storage.latest(id, 0, until, &mut Near::default()).map(|(time, _)| time);
-        assert_eq!(
-            [at(9), at(10), at(19), at(20), at(29), at(30)],
-            [None, Some(10), Some(10), None, None, Some(30)]
-        );
+    fn series_of_a_row_part_when_one_gets_a_sample_alone() {
+        let mut storage = Storage::new();
+        let row = storage.row(&Labels::empty(), &[Metric::new("x"), Metric::new("y")]);
+        let [x, y] = row.series[..] else { panic!("two series") };
+        storage.append_row(&row, 10, &[1.0, 2.0]).unwrap();
+        storage.append(y, 20, 3.0).unwrap();
+        assert_eq!((latest(&storage, x, 20), latest(&storage, y, 20)), (Some((10, 1.0)), Some((20, 3.0))));
+        // What a row has for a series that is not behind is stored, the rest is refused.
+        let refused = storage.append_row(&row, 15, &[4.0, 5.0]).unwrap_err();
+        assert!(refused.to_string().starts_with("cannot append to y at 15 ms"), "{refused}");
+        assert_eq!((latest(&storage, x, 20), latest(&storage, y, 20)), (Some((15, 4.0)), Some((20, 3.0))));
+        storage.append_row(&row, 30, &[6.0, STALE_NAN]).unwrap();
+        assert_eq!((latest(&storage, x, 30), latest(&storage, y, 30)), (Some((30, 6.0)), None));
     }
 
     #[test]

@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use behaviour::Buckets;
 use manifests::objects::ObjectKey;
-use promql::{PreparedQuery, Query, QueryError, Storage};
+use promql::{Metric, PreparedQuery, Query, QueryError, Storage};
 use units::{Duration, Time};
 
 use crate::World;
@@ -23,10 +24,14 @@ pub(crate) use discovery::discover;
 pub(crate) use scrape::scrape;
 
 /// Targets and samples.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     storage: Storage,
     targets: Vec<scrape::Target>,
+    /// What every model's server exposes.
+    metrics: Vec<Metric>,
+    /// One value for each of them: room for the scrape at hand.
+    sample: Vec<f64>,
     /// Services that changed, and when Prometheus gets to know.
     pending: BTreeMap<ObjectId, Time>,
     queries: BTreeMap<String, Prepared>,
@@ -65,6 +70,18 @@ pub enum RefusedQuery {
 }
 
 impl State {
+    /// No targets yet. Models have latency histograms with these buckets.
+    pub(crate) fn new(buckets: &Buckets) -> Self {
+        Self {
+            storage: Storage::new(),
+            targets: Vec::new(),
+            metrics: scrape::metrics(buckets.bounds()),
+            sample: Vec::new(),
+            pending: BTreeMap::new(),
+            queries: BTreeMap::new(),
+        }
+    }
+
     /// Evaluates an instant query.
     ///
     /// # Errors
@@ -191,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_query_that_prometheus_refuses_is_told_apart_from_one_that_is_not_simulated() {
-        let mut state = State::default();
+        let mut state = State::new(&Buckets::default());
         let refused = state.query("sum(", Time::ZERO).unwrap_err();
         assert!(
             matches!(&refused, RefusedQuery::Rejected(text) if text.starts_with("bad_data")),

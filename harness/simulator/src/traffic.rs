@@ -7,15 +7,15 @@
 //! without a ready endpoint fails them all.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use behaviour::{Arrivals, Batch, Buckets, Draws, Moment, Piece, Profile};
+use behaviour::{Arrivals, Batch, Buckets, Draws};
 use scenario::Scenario;
 use timeline::Role;
 use units::{Duration, Rate, Time};
 
-use crate::actions::Clock;
 use crate::api::ObjectId;
-use crate::kubernetes::{as_pod, endpoints};
+use crate::kubernetes::{Pod, as_pod, endpoints};
 use crate::run::Options;
 use crate::{Task, World, rollouts};
 
@@ -25,7 +25,7 @@ mod service;
 mod slow;
 
 use account::Group;
-use meter::{Meter, Samplers};
+use meter::{Container, Meter, Samplers};
 pub use slow::slow_bound;
 
 /// The longest span of one entry of the account.
@@ -33,17 +33,15 @@ const ACCOUNT_SPAN: Duration = Duration::from_secs(60);
 
 /// The request rate, where it goes, and what was experienced since the last account.
 #[derive(Debug)]
-pub struct State {
+pub struct State<'a> {
     rate: Rate,
-    slow: Option<Duration>,
-    buckets: Buckets,
     arrivals: Arrivals,
     seed: u64,
     /// Whether a pod was ready at some time.
     begun: bool,
     /// The Service that is called, once one leads to a model.
     service: Option<ObjectId>,
-    meters: BTreeMap<ObjectId, Meter>,
+    meters: BTreeMap<ObjectId, Meter<'a>>,
     samplers: Samplers,
     /// The start of the present account.
     since: Time,
@@ -53,18 +51,16 @@ pub struct State {
     unserved_draws: Draws,
 }
 
-impl State {
+impl<'a> State<'a> {
     pub(crate) fn new(scenario: &Scenario, options: &Options) -> Self {
         Self {
             rate: scenario.traffic.rate,
-            slow: None,
-            buckets: Buckets::default(),
             arrivals: options.arrivals,
             seed: options.seed,
             begun: false,
             service: None,
             meters: BTreeMap::new(),
-            samplers: Samplers::default(),
+            samplers: Samplers::new(Buckets::default()),
             since: Time::ZERO,
             unserved: 0.0,
             unserved_until: Time::ZERO,
@@ -73,17 +69,29 @@ impl State {
     }
 
     pub(crate) fn set_slow_bound(&mut self, seconds: Option<f64>) {
-        self.slow = seconds.map(Duration::from_secs_f64);
+        self.samplers.slow = seconds.map(Duration::from_secs_f64);
     }
 
-    /// The finite upper bounds of the latency histogram's buckets, in seconds.
-    pub(crate) fn bucket_bounds(&self) -> Vec<f64> {
-        self.buckets.bounds().to_vec()
+    /// The buckets of every model's latency histogram.
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.samplers.buckets
     }
 
     /// A pod's counters as it exposes them.
     pub(crate) fn counters(&self, pod: ObjectId) -> Option<&Batch> {
         self.meters.get(&pod).map(Meter::counters)
+    }
+
+    /// Counts for another container of a pod from now on.
+    fn measure(&mut self, id: ObjectId, pod: &Pod, container: Container<'a>, now: Time) {
+        let buckets = &self.samplers.buckets;
+        match self.meters.entry(id) {
+            Entry::Occupied(known) => known.into_mut().restart(container, buckets),
+            Entry::Vacant(new) => {
+                let draws = Draws::new(self.arrivals, self.seed, &format!("pod {}", pod.ordinal));
+                new.insert(Meter::new(draws, container, buckets, now));
+            }
+        }
     }
 
     /// The pods that requests go to.
@@ -126,52 +134,21 @@ pub(crate) fn close(world: &mut World<'_>) {
     account::write(world);
 }
 
-/// Advances one pod's counters to the present, for a scrape or a change of its container.
+/// Advances one pod's counters to the present, for a scrape or a change of its container. A pod without a
+/// model has none.
 pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
     let now = world.now();
-    let Some(pod) = as_pod(world.api.get(id)) else { return };
-    let profile = pod.model.as_deref().and_then(|version| world.scenario.models.get(version));
-    let (Some(profile), Some(started)) = (profile, pod.started) else { return };
-    let traffic = &mut world.traffic;
-    let meter = traffic.meters.entry(id).or_insert_with(|| {
-        let draws = Draws::new(traffic.arrivals, traffic.seed, &format!("pod {}", pod.ordinal));
-        Meter::new(draws, &traffic.buckets, started, now)
-    });
-    meter.ensure_container(started, &traffic.buckets);
-    let from = meter.advanced();
-    let born = Moment { age: from.since(started), now: from, pod: u64::from(pod.model_ordinal) };
-    let pieces: Vec<Piece> = match pod.serving_from {
-        _ if meter.rate <= 0.0 => Vec::new(),
-        Some(_) => pieces(profile, born, now, world.actions.clock),
-        None => vec![Piece { from, until: now, effective: meter::refused() }],
-    };
-    for piece in pieces {
-        let sampler = traffic.samplers.of(piece.effective, &traffic.buckets, traffic.slow);
-        meter.count(sampler, piece.until.since(piece.from));
+    let World { api, scenario, traffic, actions, .. } = world;
+    let Some(pod) = as_pod(api.get(id)) else { return };
+    let Some(started) = pod.started else { return };
+    if traffic.meters.get(&id).is_none_or(|meter| meter.started() != started) {
+        let profile = pod.model.as_deref().and_then(|version| scenario.models.get(version));
+        let Some(profile) = profile else { return };
+        let container = Container { started, profile, pod: u64::from(pod.model_ordinal) };
+        traffic.measure(id, pod, container, now);
     }
-    meter.reach(now);
-}
-
-/// The stretches of a pod's constant behaviour from `born` to `until`, both on the world's clock.
-fn pieces(profile: &Profile, born: Moment, until: Time, clock: Clock) -> Vec<Piece> {
-    match clock {
-        Clock::Since(start) => {
-            let on_run_clock = |time: Time| Time::ZERO + time.since(start);
-            profile.pieces(Moment { now: on_run_clock(born.now), ..born }, on_run_clock(until)).collect()
-        }
-        // The pod gets older while the run's clock stands.
-        Clock::Held => {
-            let (mut pieces, mut from) = (Vec::new(), born.now);
-            while from < until {
-                let age = born.age + from.since(born.now);
-                let moment = Moment { age, now: Time::ZERO, ..born };
-                let change = profile.next_change(moment).map(|change| from + change.since(Time::ZERO));
-                let end = change.map_or(until, |change| change.min(until));
-                pieces.push(Piece { from, until: end, effective: profile.at(moment) });
-                from = end;
-            }
-            pieces
-        }
+    if let Some(meter) = traffic.meters.get_mut(&id) {
+        meter.advance(now, actions.clock, pod.serving_from.is_some(), &mut traffic.samplers);
     }
 }
 
@@ -198,7 +175,7 @@ pub(crate) fn settle(world: &mut World<'_>) {
     let traffic = &mut world.traffic;
     if traffic.begun && served.is_empty() {
         let expected = traffic.rate.over(now.since(traffic.unserved_until));
-        let sampler = traffic.samplers.of(meter::refused(), &traffic.buckets, traffic.slow);
+        let sampler = traffic.samplers.of(meter::refused());
         traffic.unserved += sampler.sample(expected, &mut traffic.unserved_draws).requests;
     }
     traffic.unserved_until = now;

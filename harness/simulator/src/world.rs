@@ -66,7 +66,7 @@ pub struct World<'a> {
     /// Prometheus: targets and samples.
     pub prometheus: prometheus::State,
     /// The clients and what they experienced.
-    pub traffic: traffic::State,
+    pub traffic: traffic::State<'a>,
     pub(crate) actions: actions::State,
     pub(crate) observed: observe::State,
     /// What happened so far.
@@ -78,6 +78,7 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     pub(crate) fn new(scenario: &'a Scenario, options: &'a Options) -> Self {
+        let traffic = traffic::State::new(scenario, options);
         Self {
             scenario,
             options,
@@ -86,8 +87,8 @@ impl<'a> World<'a> {
             git: GitHost::default(),
             argocd: argocd::State::default(),
             kubernetes: kubernetes::State::default(),
-            prometheus: prometheus::State::default(),
-            traffic: traffic::State::new(scenario, options),
+            prometheus: prometheus::State::new(traffic.buckets()),
+            traffic,
             actions: actions::State::new(scenario, options.speed),
             observed: observe::State::new(scenario),
             entries: Vec::new(),

@@ -1,11 +1,12 @@
 //! Which pods Prometheus scrapes, and with which labels
 //! (prometheus-operator pkg/prometheus/promcfg.go: generateServiceMonitorConfig).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use behaviour::stream;
 use manifests::objects::monitoring::Endpoint;
 use manifests::objects::{self, Container, IntOrString, ServiceMonitor};
+use promql::Labels;
 use rand_chacha::rand_core::Rng;
 use units::{Duration, Time};
 
@@ -29,7 +30,7 @@ pub(super) struct Wanted {
     /// The pod.
     pub(super) pod: ObjectId,
     /// The labels that discovery gives it.
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) labels: Labels,
     /// The time between scrapes.
     pub(super) interval: Duration,
     /// Whether the model's own labels win over discovery's.
@@ -181,31 +182,28 @@ fn interval(world: &World<'_>, endpoint: &Endpoint) -> Duration {
 
 /// The labels that the generated rules give a target, in their order: a later rule wins. A label that is
 /// absent or empty is not copied.
-fn labels(
-    monitor: &ServiceMonitor,
-    service: &Object,
-    pod: &Object,
-    endpoint: &str,
-    port: i32,
-) -> BTreeMap<String, String> {
+fn labels(monitor: &ServiceMonitor, service: &Object, pod: &Object, endpoint: &str, port: i32) -> Labels {
     let containers = as_pod(pod).map(|pod| pod.template.spec.containers.as_slice()).unwrap_or_default();
     let declares = |container: &&Container| container.ports.iter().any(|p| p.container_port == port);
     let container = containers.iter().find(declares).map(|container| container.name.as_str());
     let (service_name, spec) = (&*service.key.name, &monitor.spec);
-    let label_of = |object: &Object, name: &str| object.labels.get(name).cloned().unwrap_or_default();
+    fn label_of<'o>(object: &'o Object, name: &str) -> &'o str {
+        object.labels.get(name).map(String::as_str).unwrap_or_default()
+    }
     let job = Some(label_of(service, &spec.job_label)).filter(|job| !job.is_empty());
-    let mut rules = vec![
-        ("instance".to_owned(), address(pod, port)),
-        ("namespace".to_owned(), pod.key.namespace.as_deref().unwrap_or_default().to_owned()),
-        ("service".to_owned(), service_name.to_owned()),
-        ("pod".to_owned(), pod.key.name.to_string()),
-        ("container".to_owned(), container.unwrap_or_default().to_owned()),
+    let address = address(pod, port);
+    let mut rules: Vec<(Cow<'_, str>, &str)> = vec![
+        ("instance".into(), &address),
+        ("namespace".into(), pod.key.namespace.as_deref().unwrap_or_default()),
+        ("service".into(), service_name),
+        ("pod".into(), &pod.key.name),
+        ("container".into(), container.unwrap_or_default()),
     ];
     rules.extend(spec.target_labels.iter().map(|name| (sanitised(name), label_of(service, name))));
     rules.extend(spec.pod_target_labels.iter().map(|name| (sanitised(name), label_of(pod, name))));
-    rules.push(("job".to_owned(), job.unwrap_or_else(|| service_name.to_owned())));
-    rules.push(("endpoint".to_owned(), endpoint.to_owned()));
-    rules.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    rules.push(("job".into(), job.unwrap_or(service_name)));
+    rules.push(("endpoint".into(), endpoint));
+    Labels::new(rules.into_iter().filter(|(_, value)| !value.is_empty()))
 }
 
 /// An address within the cluster's pod network, by the pod's count.
@@ -215,8 +213,12 @@ fn address(pod: &Object, port: i32) -> String {
 }
 
 /// A Kubernetes label's name as a Prometheus label's (prometheus util/strutil: SanitizeLabelName).
-fn sanitised(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+fn sanitised(name: &str) -> Cow<'_, str> {
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.chars().all(is_kept) {
+        return name.into();
+    }
+    name.chars().map(|c| if is_kept(c) { c } else { '_' }).collect()
 }
 
 #[cfg(test)]

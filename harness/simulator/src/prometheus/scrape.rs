@@ -1,10 +1,9 @@
 //! A scrape: the counters of one pod become samples.
 
-use std::collections::BTreeMap;
-
-use promql::{Labels, SeriesId, Storage};
+use promql::{Labels, Metric, Row, SeriesId};
 use units::{Duration, Time};
 
+use super::State;
 use super::discovery::Wanted;
 use crate::kubernetes::{Pod, as_pod};
 use crate::{Task, World, traffic};
@@ -63,17 +62,8 @@ pub(super) struct Series {
 struct ModelSeries {
     /// The start of the container whose counters these are.
     started: Time,
-    requests: SeriesId,
-    errors: SeriesId,
-    count: SeriesId,
-    sum: SeriesId,
-    buckets: Vec<SeriesId>,
-}
-
-impl ModelSeries {
-    fn all(&self) -> impl Iterator<Item = SeriesId> + '_ {
-        [self.requests, self.errors, self.count, self.sum].into_iter().chain(self.buckets.iter().copied())
-    }
+    /// One for each of [`metrics`].
+    row: Row,
 }
 
 /// Scrapes a target, or marks its series stale once it has been gone for long enough. Within one instant
@@ -108,20 +98,14 @@ fn target_name(world: &World<'_>, index: usize) -> String {
 
 /// The target is gone: a marker at the first scrape that did not happen any more.
 fn end(world: &mut World<'_>, index: usize) {
-    let prometheus = &mut world.prometheus;
-    let target = &mut prometheus.targets[index];
+    let State { storage, targets, .. } = &mut world.prometheus;
+    let target = &mut targets[index];
     let Some(series) = target.series.take() else { return };
-    let at = in_ms(series.last + target.wanted.interval);
-    mark_stale(&mut prometheus.storage, [series.up], at);
+    let at_ms = in_ms(series.last + target.wanted.interval);
+    // Another target with the same labels may have written since; then nothing is stale.
+    let _ = storage.mark_stale(series.up, at_ms);
     if let (Some(model), true) = (&series.model, series.fresh) {
-        mark_stale(&mut prometheus.storage, model.all(), at);
-    }
-}
-
-fn mark_stale(storage: &mut Storage, series: impl IntoIterator<Item = SeriesId>, at_ms: i64) {
-    for id in series {
-        // Another target with the same labels may have written since; then nothing is stale.
-        let _ = storage.mark_stale(id, at_ms);
+        let _ = storage.mark_row_stale(&model.row, at_ms);
     }
 }
 
@@ -135,11 +119,10 @@ fn in_ms(time: Time) -> i64 {
 /// scrape and so marked stale.
 fn ensure_series(world: &mut World<'_>, index: usize, answers: bool) {
     let at_ms = in_ms(world.now());
-    let World { api, prometheus, traffic, .. } = world;
-    let target = &mut prometheus.targets[index];
-    let storage = &mut prometheus.storage;
+    let World { api, prometheus: State { storage, targets, metrics, .. }, .. } = world;
+    let target = &mut targets[index];
     let series = target.series.get_or_insert_with(|| {
-        let up = storage.series(&labels_of(&target.wanted.labels).with(promql::METRIC_NAME, "up"));
+        let up = storage.series(&target.wanted.labels.with(promql::METRIC_NAME, "up"));
         Series { up, model: None, fresh: false, last: Time::ZERO }
     });
     let Some(pod) = as_pod(api.get(target.wanted.pod)).filter(|_| answers) else { return };
@@ -148,13 +131,22 @@ fn ensure_series(world: &mut World<'_>, index: usize, answers: bool) {
         return;
     }
     let labels = merged(&target.wanted.labels, &own_labels(pod), target.wanted.honor_labels);
-    let model = model_series(storage, &labels_of(&labels), &traffic.bucket_bounds(), started);
-    let before = series.model.replace(model);
-    if let Some(before) = before.filter(|before| {
-        series.fresh && series.model.as_ref().is_some_and(|model| model.requests != before.requests)
-    }) {
-        mark_stale(storage, before.all(), at_ms);
+    let row = storage.row(&labels, metrics);
+    let before = series.model.replace(ModelSeries { started, row: row.clone() });
+    if let Some(before) = before.filter(|before| series.fresh && before.row != row) {
+        // Another target with the same labels may have written since; then nothing is stale.
+        let _ = storage.mark_row_stale(&before.row, at_ms);
     }
+}
+
+/// What a model's server exposes, for a latency histogram with these finite bounds.
+pub(super) fn metrics(bounds: &[f64]) -> Vec<Metric> {
+    let plain = ["inference_requests_total", "inference_errors_total"].into_iter();
+    let plain = plain.chain(["inference_duration_seconds_count", "inference_duration_seconds_sum"]);
+    // Prometheus 3 writes whole numbers as `1.0` (model/textparse: normalizeFloatsInLabelValues).
+    let edges = bounds.iter().map(|bound| format!("{bound:?}")).chain(["+Inf".to_owned()]);
+    let buckets = edges.map(|le| Metric::bucket("inference_duration_seconds_bucket", &le));
+    plain.map(Metric::new).chain(buckets).collect()
 }
 
 /// The labels that a model's server puts on its metrics.
@@ -163,41 +155,17 @@ fn own_labels(pod: &Pod) -> [(&'static str, &str); 3] {
     [("model", name.unwrap_or_default()), ("version", version.unwrap_or_default()), ("endpoint", ROUTE)]
 }
 
-fn model_series(storage: &mut Storage, labels: &Labels, bounds: &[f64], started: Time) -> ModelSeries {
-    let named = |metric| labels.with(promql::METRIC_NAME, metric);
-    let of_buckets = named("inference_duration_seconds_bucket");
-    let bucket = |le: String| of_buckets.with(promql::BUCKET_BOUND, &le);
-    // Prometheus 3 writes whole numbers as `1.0` (model/textparse: normalizeFloatsInLabelValues).
-    let edges = bounds.iter().map(|bound| format!("{bound:?}")).chain(["+Inf".to_owned()]);
-    ModelSeries {
-        started,
-        requests: storage.series(&named("inference_requests_total")),
-        errors: storage.series(&named("inference_errors_total")),
-        count: storage.series(&named("inference_duration_seconds_count")),
-        sum: storage.series(&named("inference_duration_seconds_sum")),
-        buckets: edges.map(|le| storage.series(&bucket(le))).collect(),
-    }
-}
-
-fn labels_of(labels: &BTreeMap<String, String>) -> Labels {
-    Labels::new(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-}
-
 /// The labels of discovery and of the model. Where both have one, discovery's stays and the model's
 /// becomes `exported_…`, unless labels are to be honoured (prometheus scrape/scrape.go: mutateSampleLabels).
-fn merged(
-    discovered: &BTreeMap<String, String>,
-    own: &[(&str, &str)],
-    honor: bool,
-) -> BTreeMap<String, String> {
+fn merged(discovered: &Labels, own: &[(&str, &str)], honor: bool) -> Labels {
     let mut labels = discovered.clone();
     // An empty label is none.
     for (name, value) in own.iter().filter(|(_, value)| !value.is_empty()) {
         let mut name = (*name).to_owned();
-        while !honor && labels.contains_key(&name) {
+        while !honor && labels.get(&name).is_some() {
             name.insert_str(0, "exported_");
         }
-        labels.insert(name, (*value).to_owned());
+        labels = labels.with(&name, value);
     }
     labels
 }
@@ -205,31 +173,24 @@ fn merged(
 fn write(world: &mut World<'_>, index: usize, answers: bool) {
     let now = world.now();
     let at_ms = in_ms(now);
-    let World { prometheus, traffic, .. } = world;
-    let target = &mut prometheus.targets[index];
+    let World { prometheus: State { storage, targets, sample, .. }, traffic, .. } = world;
+    let target = &mut targets[index];
     let Some(series) = &mut target.series else { return };
-    let storage = &mut prometheus.storage;
     // A sample that is not newer than what the series holds belongs to a target that was discovered
     // twice; Prometheus drops it as out of order, and so do we.
-    let mut append = |id: SeriesId, value: f64| {
-        let _ = storage.append(id, at_ms, value);
-    };
-    append(series.up, f64::from(u8::from(answers)));
+    let _ = storage.append(series.up, at_ms, f64::from(u8::from(answers)));
     series.last = now;
     let counters = traffic.counters(target.wanted.pod).filter(|_| answers);
     match (&series.model, counters) {
         (Some(model), Some(batch)) => {
-            append(model.requests, batch.requests);
-            append(model.errors, batch.errors);
-            append(model.count, batch.requests);
-            append(model.sum, batch.duration_sum);
-            for (id, value) in model.buckets.iter().zip(batch.cumulative()) {
-                append(*id, value);
-            }
+            sample.clear();
+            sample.extend([batch.requests, batch.errors, batch.requests, batch.duration_sum]);
+            sample.extend(batch.cumulative());
+            let _ = storage.append_row(&model.row, at_ms, sample);
             series.fresh = true;
         }
         (Some(model), None) if series.fresh => {
-            mark_stale(storage, model.all(), at_ms);
+            let _ = storage.mark_row_stale(&model.row, at_ms);
             series.fresh = false;
         }
         (Some(_) | None, _) => {}
@@ -294,14 +255,8 @@ mod tests {
 
     #[test]
     fn exported_labels_give_way_unless_they_are_honoured() {
-        let discovered = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect::<BTreeMap<_, _>>()
-        };
-        type Labels<'a> = &'a [(&'a str, &'a str)];
-        let cases: [(Labels, Labels, bool, Labels); 5] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Pairs<'_>, Pairs<'_>, bool, Pairs<'_>); 5] = [
             (&[("a", "1")], &[("b", "2")], false, &[("a", "1"), ("b", "2")]),
             (&[("a", "1")], &[("a", "2")], false, &[("a", "1"), ("exported_a", "2")]),
             (
@@ -313,12 +268,9 @@ mod tests {
             (&[("a", "1")], &[("a", "2")], true, &[("a", "2")]),
             (&[("a", "1")], &[("a", "")], true, &[("a", "1")]),
         ];
+        let labels = |pairs: Pairs<'_>| Labels::new(pairs.iter().copied());
         for (found, own, honor, expected) in cases {
-            assert_eq!(
-                merged(&discovered(found), own, honor),
-                discovered(expected),
-                "{found:?} {own:?} {honor}"
-            );
+            assert_eq!(merged(&labels(found), own, honor), labels(expected), "{found:?} {own:?} {honor}");
         }
     }
 

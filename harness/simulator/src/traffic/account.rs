@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Add, Sub};
+use std::sync::Arc;
 
 use behaviour::Batch;
 use timeline::{Event, Requests, Role, Source};
@@ -14,9 +15,9 @@ use crate::{World, rollouts};
 /// The pods that share an entry of the account.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
-    owner: String,
+    owner: Arc<str>,
     role: Role,
-    model: String,
+    model: Arc<str>,
     step: Option<u32>,
 }
 
@@ -24,11 +25,11 @@ impl Group {
     /// The group of a pod; `None` for one without a model, or without a Rollout or Deployment.
     pub(super) fn of(world: &World<'_>, pod: ObjectId) -> Option<Self> {
         let object = world.api.get(pod);
-        let model = as_pod(object)?.model.as_deref()?.to_owned();
+        let model = Arc::clone(as_pod(object)?.model.as_ref()?);
         let set = object.owner?;
         let owner = world.api.get(set).owner?;
         Some(Self {
-            owner: world.api.get(owner).key.name.to_string(),
+            owner: Arc::clone(&world.api.get(owner).key.name),
             role: rollouts::role_of(world, set),
             model,
             step: rollouts::current_step(world, owner),
@@ -37,7 +38,7 @@ impl Group {
 
     /// Where no pod is ready.
     fn nobody() -> Self {
-        Self { owner: String::new(), role: Role::Other, model: String::new(), step: None }
+        Self { owner: Arc::default(), role: Role::Other, model: Arc::default(), step: None }
     }
 }
 
@@ -116,7 +117,8 @@ pub(super) fn write(world: &mut World<'_>) {
         return;
     }
     for (group, totals) in groups {
-        let Group { owner, role, model, step } = group;
+        let Group { role, step, .. } = group;
+        let (owner, model) = (group.owner.to_string(), group.model.to_string());
         let Totals { requests: total, errors: failed, slow, wrong, truncated, hurt } = totals;
         let service = service.clone();
         let requests = Requests {

@@ -1,11 +1,13 @@
 //! The counters of one pod.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use behaviour::{Batch, Buckets, Draws, Effective, Latency, Sampler};
+use behaviour::{Batch, Buckets, Draws, Effective, Latency, Moment, Piece, Profile, Sampler};
 use units::{Duration, Ratio, Time};
 
 use super::account::{Group, Totals};
+use crate::actions::Clock;
 
 /// Counters older than this are not looked back at.
 const HISTORY: Duration = Duration::from_mins(60);
@@ -15,16 +17,17 @@ const SAMPLERS_KEPT: usize = 16;
 
 /// What a pod has counted, and how fast it goes on.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct Meter<'a> {
     /// Requests a second that are sent to it now.
     pub(super) rate: f64,
     /// How they are accounted; `None` where none are sent.
     pub(super) group: Option<Group>,
     draws: Draws,
-    /// The counters of the present container, as it exposes them.
+    container: Container<'a>,
+    /// The counters of the container, as it exposes them.
     counters: Batch,
-    /// The start of that container.
-    started: Time,
+    /// How the container answers at present, once it was asked.
+    steady: Option<Steady>,
     /// What earlier containers of the pod counted.
     earlier: Totals,
     /// What all containers had counted when the present account began.
@@ -35,15 +38,33 @@ pub(super) struct Meter {
     history: VecDeque<(Time, f64)>,
 }
 
-impl Meter {
+/// A container that runs a model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Container<'a> {
+    pub(super) started: Time,
+    pub(super) profile: &'a Profile,
+    /// The pod's count among those of its model version.
+    pub(super) pod: u64,
+}
+
+/// A behaviour that lasts, unless the scenario's clock starts before.
+#[derive(Debug)]
+struct Steady {
+    sampler: Rc<Sampler>,
+    clock: Clock,
+    until: Time,
+}
+
+impl<'a> Meter<'a> {
     /// A meter that has counted nothing yet.
-    pub(super) fn new(draws: Draws, buckets: &Buckets, started: Time, now: Time) -> Self {
+    pub(super) fn new(draws: Draws, container: Container<'a>, buckets: &Buckets, now: Time) -> Self {
         Self {
             rate: 0.0,
             group: None,
             draws,
+            container,
             counters: Batch::empty(buckets),
-            started,
+            steady: None,
             earlier: Totals::default(),
             accounted: Totals::default(),
             advanced: now,
@@ -55,26 +76,40 @@ impl Meter {
         &self.counters
     }
 
-    pub(super) fn advanced(&self) -> Time {
-        self.advanced
+    /// When the container started whose counters these are.
+    pub(super) fn started(&self) -> Time {
+        self.container.started
     }
 
     /// A container that was started again counts from zero.
-    pub(super) fn ensure_container(&mut self, started: Time, buckets: &Buckets) {
-        if self.started != started {
-            self.started = started;
-            self.earlier = self.totals();
-            self.counters = Batch::empty(buckets);
-        }
+    pub(super) fn restart(&mut self, container: Container<'a>, buckets: &Buckets) {
+        self.container = container;
+        self.earlier = self.totals();
+        self.counters = Batch::empty(buckets);
+        self.steady = None;
     }
 
-    /// Counts the requests of a span.
-    pub(super) fn count(&mut self, sampler: &Sampler, span: Duration) {
-        sampler.sample_into(self.rate * span.as_secs_f64(), &mut self.draws, &mut self.counters);
+    /// Counts the requests until now. Before its server answers, the pod refuses them all.
+    pub(super) fn advance(&mut self, now: Time, clock: Clock, answers: bool, samplers: &mut Samplers) {
+        let mut from = self.advanced;
+        while self.rate > 0.0 && from < now {
+            let known = self.steady.take().filter(|it| answers && it.until > from && it.clock == clock);
+            let steady = match known {
+                Some(steady) => steady,
+                None if answers => self.container.behaviour(from, clock, samplers),
+                None => Steady { sampler: samplers.of(refused()), clock, until: now },
+            };
+            let until = now.min(steady.until);
+            let expected = self.rate * until.since(from).as_secs_f64();
+            steady.sampler.sample_into(expected, &mut self.draws, &mut self.counters);
+            self.steady = Some(steady);
+            from = until;
+        }
+        self.reach(now);
     }
 
     /// The counters stand at this moment now.
-    pub(super) fn reach(&mut self, now: Time) {
+    fn reach(&mut self, now: Time) {
         if now == self.advanced {
             return;
         }
@@ -103,23 +138,45 @@ impl Meter {
     }
 }
 
+impl Container<'_> {
+    /// How it answers from a moment on. It gets older while the scenario's clock is held.
+    fn behaviour(self, from: Time, clock: Clock, samplers: &mut Samplers) -> Steady {
+        let on_clock = match clock {
+            Clock::Held => Duration::ZERO,
+            Clock::Since(start) => from.since(start),
+        };
+        let age = from.since(self.started);
+        let Piece { effective, lasts } =
+            self.profile.piece(Moment { age, now: Time::ZERO + on_clock, pod: self.pod });
+        Steady { sampler: samplers.of(effective), clock, until: from + lasts }
+    }
+}
+
 /// The samplers of the behaviours that were seen last: their tables are costly to make.
-#[derive(Debug, Default)]
-pub(super) struct Samplers(Vec<Sampler>);
+#[derive(Debug)]
+pub(super) struct Samplers {
+    pub(super) buckets: Buckets,
+    /// From here on an answer is slow.
+    pub(super) slow: Option<Duration>,
+    kept: Vec<Rc<Sampler>>,
+}
 
 impl Samplers {
+    pub(super) fn new(buckets: Buckets) -> Self {
+        Self { buckets, slow: None, kept: Vec::new() }
+    }
+
     /// The sampler of a behaviour.
-    pub(super) fn of(&mut self, effective: Effective, buckets: &Buckets, slow: Option<Duration>) -> &Sampler {
-        let kept = &mut self.0;
-        let known = kept.iter().position(|sampler| *sampler.effective() == effective);
-        let position = known.unwrap_or_else(|| {
-            if kept.len() >= SAMPLERS_KEPT {
-                kept.remove(0);
-            }
-            kept.push(Sampler::new(effective, buckets, slow));
-            kept.len() - 1
-        });
-        &kept[position]
+    pub(super) fn of(&mut self, effective: Effective) -> Rc<Sampler> {
+        if let Some(known) = self.kept.iter().find(|sampler| *sampler.effective() == effective) {
+            return Rc::clone(known);
+        }
+        if self.kept.len() >= SAMPLERS_KEPT {
+            self.kept.remove(0);
+        }
+        let sampler = Rc::new(Sampler::new(effective, &self.buckets, self.slow));
+        self.kept.push(Rc::clone(&sampler));
+        sampler
     }
 }
 
@@ -133,30 +190,56 @@ pub(super) fn refused() -> Effective {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use behaviour::Arrivals;
 
     use super::*;
 
-    /// A meter that counts ten requests a second from second 100 on.
-    fn meter() -> (Meter, Buckets, Samplers) {
-        let (buckets, draws) = (Buckets::default(), Draws::new(Arrivals::Expected, 1, "test"));
-        let mut meter = Meter::new(draws, &buckets, Time::from_secs(90), Time::from_secs(100));
-        meter.rate = 10.0;
-        (meter, buckets, Samplers::default())
+    const CLOCK: Clock = Clock::Since(Time::ZERO);
+
+    static PROFILE: LazyLock<Profile> = LazyLock::new(|| {
+        let text = "{latency: {p50: 100ms, p99: 200ms}, load: 10s, faults: [{from: 60s, errors: 100%}]}";
+        yaml::decode(&yaml::parse_one("profile.yaml", text.as_bytes()).unwrap()).unwrap()
+    });
+
+    fn container(started: u64) -> Container<'static> {
+        Container { started: Time::from_secs(started), profile: &PROFILE, pod: 0 }
     }
 
-    fn advance(meter: &mut Meter, samplers: &mut Samplers, buckets: &Buckets, second: u64) {
-        let now = Time::from_secs(second);
-        let span = now.since(meter.advanced());
-        meter.count(samplers.of(refused(), buckets, None), span);
-        meter.reach(now);
+    /// A meter that counts ten requests a second from second 100 on.
+    fn meter() -> (Meter<'static>, Samplers) {
+        let (samplers, draws) =
+            (Samplers::new(Buckets::default()), Draws::new(Arrivals::Expected, 1, "test"));
+        let mut meter = Meter::new(draws, container(90), &samplers.buckets, Time::from_secs(100));
+        meter.rate = 10.0;
+        (meter, samplers)
+    }
+
+    fn advance(meter: &mut Meter<'_>, samplers: &mut Samplers, second: u64) {
+        meter.advance(Time::from_secs(second), CLOCK, false, samplers);
+    }
+
+    #[test]
+    fn a_behaviour_lasts_until_it_changes_or_the_server_does_not_answer() {
+        let (mut meter, mut samplers) = meter();
+        // The fault begins in second 150.
+        for (second, answers, errors) in
+            [(120, true, 0.0), (140, true, 0.0), (160, true, 100.0), (161, false, 110.0), (200, true, 500.0)]
+        {
+            meter.advance(Time::from_secs(second), CLOCK, answers, &mut samplers);
+            assert!((meter.counters().errors - errors).abs() < 1e-6, "{second}: {:?}", meter.counters());
+        }
+        meter.restart(container(200), &Buckets::default());
+        meter.advance(Time::from_secs(230), CLOCK, true, &mut samplers);
+        assert!((meter.counters().errors - 100.0).abs() < 1e-6, "ten seconds of loading");
     }
 
     #[test]
     fn requests_are_looked_back_at_by_the_last_count_before() {
-        let (mut meter, buckets, mut samplers) = meter();
+        let (mut meter, mut samplers) = meter();
         for second in [110, 120, 130] {
-            advance(&mut meter, &mut samplers, &buckets, second);
+            advance(&mut meter, &mut samplers, second);
         }
         for (from, requests) in
             [(0, 300.0), (100, 300.0), (109, 300.0), (110, 200.0), (125, 100.0), (130, 0.0)]
@@ -167,9 +250,9 @@ mod tests {
 
     #[test]
     fn history_is_bounded_and_what_lies_before_counts_from_its_beginning() {
-        let (mut meter, buckets, mut samplers) = meter();
+        let (mut meter, mut samplers) = meter();
         for second in (110..=10_000).step_by(10) {
-            advance(&mut meter, &mut samplers, &buckets, second);
+            advance(&mut meter, &mut samplers, second);
         }
         assert!(meter.history.len() <= 362, "{}", meter.history.len());
         let all = meter.requests_since(Time::ZERO);
@@ -178,13 +261,13 @@ mod tests {
 
     #[test]
     fn another_container_begins_at_zero_and_loses_nothing_of_the_account() {
-        let (mut meter, buckets, mut samplers) = meter();
-        advance(&mut meter, &mut samplers, &buckets, 110);
+        let (mut meter, mut samplers) = meter();
+        advance(&mut meter, &mut samplers, 110);
         assert!((meter.account().requests - 100.0).abs() < 1e-6);
-        advance(&mut meter, &mut samplers, &buckets, 120);
-        meter.ensure_container(Time::from_secs(120), &buckets);
+        advance(&mut meter, &mut samplers, 120);
+        meter.restart(container(120), &Buckets::default());
         assert_eq!(meter.counters().requests, 0.0);
-        advance(&mut meter, &mut samplers, &buckets, 125);
+        advance(&mut meter, &mut samplers, 125);
         assert!((meter.counters().requests - 50.0).abs() < 1e-6);
         let totals = meter.account();
         assert!((totals.requests - 150.0).abs() < 1e-6 && (totals.errors - 150.0).abs() < 1e-6, "{totals:?}");
@@ -194,12 +277,12 @@ mod tests {
 
     #[test]
     fn few_samplers_are_kept() {
-        let (mut samplers, buckets) = (Samplers::default(), Buckets::default());
+        let mut samplers = Samplers::new(Buckets::default());
         for percent in 0..100 {
             let errors = Ratio::new(f64::from(percent) / 100.0).unwrap();
             let effective = Effective { errors, ..refused() };
-            assert_eq!(*samplers.of(effective, &buckets, None).effective(), effective);
+            assert_eq!(*samplers.of(effective).effective(), effective);
         }
-        assert_eq!(samplers.0.len(), SAMPLERS_KEPT);
+        assert_eq!(samplers.kept.len(), SAMPLERS_KEPT);
     }
 }
