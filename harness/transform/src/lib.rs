@@ -64,7 +64,7 @@ pub use needs::{Needs, PrometheusAddress};
 pub use note::{Note, Noted};
 pub use probing::probing;
 pub use room::with_small_requests;
-pub use speed::{NotASpeed, Speed, UNSCALED};
+pub use speed::{NotASpeed, PODS_START, Speed, UNSCALED};
 
 use crate::documents::Documents;
 use crate::floor::Limit;

@@ -21,6 +21,9 @@ pub struct Speed(f64);
 /// after 40 s.
 pub const UNSCALED: Duration = Duration::from_secs(50);
 
+/// What of a progress deadline does not shrink: the start of pods on a busy machine.
+pub const PODS_START: Duration = Duration::from_secs(25);
+
 impl Speed {
     /// As fast as written.
     pub const REAL: Self = Self(1.0);
@@ -72,8 +75,18 @@ impl Speed {
     /// assert_eq!(speed.deadline(Duration::from_secs(5)), Duration::from_secs(5));
     /// ```
     pub fn deadline(self, within: Duration) -> Duration {
+        self.with_fixed(within, UNSCALED)
+    }
+
+    /// The deadline of a Rollout's progress, of which [`PODS_START`] is not divided. It is less than what
+    /// expectations keep, so that one about the end of the deadline has time left.
+    pub fn progress_deadline(self, span: Duration) -> Duration {
+        self.with_fixed(span, PODS_START)
+    }
+
+    fn with_fixed(self, within: Duration, fixed: Duration) -> Duration {
         const TENTH: u64 = 100_000_000;
-        let fixed = within.min(UNSCALED);
+        let fixed = within.min(fixed);
         let exact = fixed + self.scale(within.saturating_sub(fixed));
         // Nobody wants to read nanoseconds of a deadline.
         Duration::from_nanos(exact.as_nanos().div_ceil(TENTH) * TENTH).min(within)

@@ -50,7 +50,7 @@ pub(crate) enum Shrinks {
     /// It is divided.
     #[default]
     Wholly,
-    /// As what is given for something to happen that no speed shortens: see [`Speed::deadline`].
+    /// As what is given for something to happen that no speed shortens: see [`Speed::progress_deadline`].
     AsDeadline,
 }
 
@@ -58,7 +58,7 @@ impl Shrinks {
     fn at(self, speed: Speed, span: Duration) -> Duration {
         match self {
             Self::Wholly => speed.scale(span),
-            Self::AsDeadline => speed.deadline(span),
+            Self::AsDeadline => speed.progress_deadline(span),
         }
     }
 }

@@ -38,18 +38,18 @@ const SPECS: &[(&str, &str, &str)] = &[
     (
         "Rollout",
         "{minReadySeconds: 30, progressDeadlineSeconds: 900}",
-        "{minReadySeconds: 3, progressDeadlineSeconds: 135}",
+        "{minReadySeconds: 3, progressDeadlineSeconds: 113}",
     ),
-    ("Rollout", "{paused: true}", "{paused: true, progressDeadlineSeconds: 105}"),
+    ("Rollout", "{paused: true}", "{paused: true, progressDeadlineSeconds: 83}"),
     (
         "Rollout",
         "{progressDeadlineSeconds: 600, strategy: {canary: {steps: [{pause: {duration: 5m}}, {pause: {duration: 300}}, {pause: {duration: '300'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 60}}}",
-        "{progressDeadlineSeconds: 105, strategy: {canary: {steps: [{pause: {duration: 30s}}, {pause: {duration: 30}}, {pause: {duration: '30'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 6}}}",
+        "{progressDeadlineSeconds: 83, strategy: {canary: {steps: [{pause: {duration: 30s}}, {pause: {duration: 30}}, {pause: {duration: '30'}}, {pause: {}}, {setWeight: 50}], scaleDownDelaySeconds: 6}}}",
     ),
     (
         "Rollout",
         "{progressDeadlineSeconds: 600, strategy: {blueGreen: {autoPromotionSeconds: 300, abortScaleDownDelaySeconds: 0}}}",
-        "{progressDeadlineSeconds: 105, strategy: {blueGreen: {autoPromotionSeconds: 30, abortScaleDownDelaySeconds: 0, scaleDownDelaySeconds: 3}}}",
+        "{progressDeadlineSeconds: 83, strategy: {blueGreen: {autoPromotionSeconds: 30, abortScaleDownDelaySeconds: 0, scaleDownDelaySeconds: 3}}}",
     ),
     (
         "AnalysisTemplate",
@@ -64,12 +64,12 @@ const SPECS: &[(&str, &str, &str)] = &[
     (
         "Experiment",
         "{duration: 10m, progressDeadlineSeconds: 300, templates: [{minReadySeconds: 20}]}",
-        "{duration: 1m, progressDeadlineSeconds: 75, templates: [{minReadySeconds: 2}]}",
+        "{duration: 1m, progressDeadlineSeconds: 53, templates: [{minReadySeconds: 2}]}",
     ),
     (
         "Deployment",
         "{template: {spec: {containers: [{readinessProbe: {initialDelaySeconds: 30, timeoutSeconds: 5}}]}}}",
-        "{progressDeadlineSeconds: 105, template: {spec: {terminationGracePeriodSeconds: 3, containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
+        "{progressDeadlineSeconds: 83, template: {spec: {terminationGracePeriodSeconds: 3, containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
     ),
     (
         "Pod",
@@ -194,7 +194,7 @@ fn patches_are_divided_and_get_no_defaults() {
         let container = &spec["template"]["spec"]["containers"][0];
         assert_eq!(
             (&spec["minReadySeconds"], &spec["progressDeadlineSeconds"]),
-            (&2.into(), &105.into()),
+            (&2.into(), &83.into()),
             "{kustomization}"
         );
         assert_eq!(
