@@ -248,7 +248,15 @@ impl Storage {
             }
             Some(_) | None => {
                 let each = row.series.iter().zip(values);
-                each.fold(Ok(()), |before, (id, value)| before.and(self.append(*id, at_ms, *value)))
+                {
+                    // Every value is appended, also after one that is refused; the first refusal is told.
+                    let mut told = Ok(());
+                    for (id, value) in each {
+                        let appended = self.append(*id, at_ms, *value);
+                        told = told.and(appended);
+                    }
+                    told
+                }
             }
         }
     }

@@ -203,7 +203,10 @@ fn a_run_that_was_cut_short_is_compared_as_far_as_it_went() {
     let cut = update().ended(20_000, EndReason::Interrupted);
     let comparison = compared(&stopped(), &cut);
     assert!(!comparison.agrees());
-    let kind = Recorder::new()
-        .at(0, Source::Analysis, { Event::Measurement(measurement("latency", AnalysisPhase::Error, None)) });
+    let kind = Recorder::new().at(
+        0,
+        Source::Analysis,
+        Event::Measurement(measurement("latency", AnalysisPhase::Error, None)),
+    );
     assert!(!compared(&kind.settled(1), &Timeline { entries: Vec::new() }).agrees());
 }

@@ -1,5 +1,7 @@
 //! What a person reads on the terminal.
 
+#![expect(clippy::unwrap_used, reason = "a recording that is not as a test says fails the test")]
+
 use proptest::prelude::*;
 use reports::{
     Detail, Options, Run, Style, Total, comparison, comparison_json, json, seeds, terminal, totals,

@@ -235,7 +235,7 @@ mod tests {
         let scraped = world.prometheus.targets.iter().filter(|target| target.is_scraped());
         scraped
             .map(|target| {
-                let text = |name: &&str| Some(format!("{name}={}", target.wanted.labels.get(*name)?));
+                let text = |name: &&str| Some(format!("{name}={}", target.wanted.labels.get(name)?));
                 labels.iter().filter_map(text).collect::<Vec<_>>().join(" ")
             })
             .collect()
