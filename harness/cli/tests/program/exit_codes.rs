@@ -32,7 +32,7 @@ fn of_several_scenarios_the_worst_verdict_counts() {
 fn arguments_that_make_no_sense_are_told_with_exit_code_2() {
     let cases: [(&[&str], &str); 11] = [
         (&[], "Usage: rehearse <COMMAND>"),
-        (&["runs"], "a similar subcommand exists: 'run'"),
+        (&["schem"], "a similar subcommand exists: 'schema'"),
         (&["run"], "<PATH>..."),
         (&["run", "x.yaml", "--sed", "1"], "a similar argument exists: '--seed'"),
         (&["run", "x.yaml", "--seed", "-1"], "'-1'"),
