@@ -4,14 +4,14 @@
 //! [`transform`] takes a repository and a scenario that runs on it, and returns both with every duration
 //! divided by the [`Speed`] and every name changed by [`Names`]. It works on what the user wrote:
 //! manifests, patches, queries, the manifests in a scenario's events. What it cannot change it says in
-//! [`Note`]s; a speed below the [floors](floor) of real controllers is refused. At speed 1 and with
+//! [`Note`]s; a speed below the [floors](mod@floor) of real controllers is refused. At speed 1 and with
 //! unchanged names nothing changes, and files of which nothing changes keep their bytes.
 //!
 //! Two passes go over the same documents. Each is a table of rules, a path within a kind and what is
 //! there: `timing` divides, `naming` renames. `fields` walks an object, a patch or a JSON patch
 //! operation along the paths; `documents` knows which file is which of these.
 //!
-//! [`probing`] is a third pass, for scenarios with a real inference server: it leads probes to where that
+//! [`probing()`] is a third pass, for scenarios with a real inference server: it leads probes to where that
 //! server answers them.
 //!
 //! What upstream has as constants does not scale, here or in the simulator: the retry of an analysis
@@ -96,7 +96,7 @@ pub struct Transformed {
 /// Changes a repository and its scenario by a plan.
 ///
 /// # Errors
-/// Everything that is below its [floor](floor) at this speed, each with the highest speed that it allows,
+/// Everything that is below its [floor] at this speed, each with the highest speed that it allows,
 /// and names that become too long.
 pub fn transform(repository: &Tree, scenario: &Scenario, plan: &Plan) -> Result<Transformed, Vec<Problem>> {
     let mut documents = Documents::of(repository);
@@ -127,7 +127,7 @@ pub fn transform(repository: &Tree, scenario: &Scenario, plan: &Plan) -> Result<
     Ok(Transformed { repository, scenario, notes })
 }
 
-/// The highest of [`Speed::CANDIDATES`] that the [floors](floor) allow.
+/// The highest of [`Speed::CANDIDATES`] that the [floors](mod@floor) allow.
 pub fn highest_speed(repository: &Tree, scenario: &Scenario) -> Speed {
     floor::highest_speed(&survey(&Documents::of(repository), scenario).limits)
 }
