@@ -45,6 +45,10 @@ oracle:
 image:
     fake-inference/server/image/build
 
+# the scenarios that ship on a real cluster, and the simulator beside it; see docs/kind.md
+kind *ARGS:
+    .ci/kind {{ ARGS }}
+
 # everything that must hold before a merge
 ci:
     .ci/run
