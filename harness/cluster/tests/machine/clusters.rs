@@ -23,13 +23,23 @@ const KILLS: u32 = 20;
 /// The longest that a run lives: longer than a cluster takes to come up.
 const LONGEST: Duration = Duration::from_secs(40);
 
-/// A cluster that is gone when the test ends, also where that fails.
-struct Removed(ClusterName);
+/// What docker is told when the test ends, also where that fails: to remove a container or an image.
+struct Removed(Vec<String>);
+
+impl Removed {
+    fn cluster(name: &ClusterName) -> Self {
+        let node = format!("{name}-control-plane");
+        Self(["rm", "--force", "--volumes", &node].map(str::to_owned).to_vec())
+    }
+
+    fn image(id: &str) -> Self {
+        Self(["rmi", "--force", id].map(str::to_owned).to_vec())
+    }
+}
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        let node = format!("{}-control-plane", self.0);
-        let _ = std::process::Command::new("docker").args(["rm", "--force", "--volumes", &node]).output();
+        let _ = std::process::Command::new("docker").args(&self.0).output();
     }
 }
 
@@ -86,7 +96,7 @@ async fn only_what_a_dead_run_made_is_removed_unless_it_is_named() {
         let journal = Journal::begin(state).unwrap();
         let name = ClusterName::of(journal.run());
         let note = journal.note(Made::Cluster { name: name.clone() }).unwrap();
-        guards.push(Removed(name.clone()));
+        guards.push(Removed::cluster(&name));
         fake_cluster(&docker, &image, &name).await;
         names.push((name, note, journal));
     }
@@ -97,7 +107,7 @@ async fn only_what_a_dead_run_made_is_removed_unless_it_is_named() {
     std::fs::remove_dir_all(state.root().join("runs").join(lost.run().as_str())).unwrap();
     let alive = ClusterName::of(living.run());
     living.note(Made::Cluster { name: alive.clone() }).unwrap();
-    guards.push(Removed(alive.clone()));
+    guards.push(Removed::cluster(&alive));
     fake_cluster(&docker, &image, &alive).await;
     drop(journal);
 
@@ -128,7 +138,7 @@ async fn a_run_whose_journal_cannot_be_read_counts_as_living() {
     let (_room, state) = state("hostc");
     let journal = Journal::begin(&state).unwrap();
     let name = ClusterName::of(journal.run());
-    let _guard = Removed(name.clone());
+    let _guard = Removed::cluster(&name);
     fake_cluster(&docker, &node_image(&docker).await, &name).await;
     let file = journal.folder().join("journal.jsonl");
     let head = std::fs::read_to_string(&file).unwrap();
@@ -148,7 +158,7 @@ async fn a_cluster_is_made_with_its_own_kubeconfig_furnished_and_removed() {
     let (_room, state) = state("host");
     let journal = Journal::begin(&state).unwrap();
     let spec = ClusterSpec { node_image: node_image(&docker).await, workers: 0 };
-    let _guard = Removed(ClusterName::of(journal.run()));
+    let _guard = Removed::cluster(&ClusterName::of(journal.run()));
     let cluster = kind.create(&spec, &journal).await.unwrap();
     assert!(cluster.kubeconfig.starts_with(journal.folder()));
     assert!(std::fs::read_to_string(&cluster.kubeconfig).unwrap().contains(cluster.name.as_str()));
@@ -156,15 +166,16 @@ async fn a_cluster_is_made_with_its_own_kubeconfig_furnished_and_removed() {
 
     // Each import is another image, though it has the same name.
     let image = format!("rehearse-host/probe:{}", journal.run());
+    let mut guards = Vec::new();
     for (is_new, copies) in [(true, 1), (false, 0), (true, 1)] {
         if is_new {
-            docker.call(["import", "-", &image]).stdin(archive_of("text")).run().await.unwrap();
+            let import = docker.call(["import", "-", &image]).stdin(archive_of("text"));
+            guards.push(Removed::image(import.run().await.unwrap().text().trim()));
         }
         assert_eq!(kind.load(&cluster.name, &[&image]).await.unwrap(), copies);
     }
     kind.tag(&cluster.name, &image, "made.up/model:1").await.unwrap();
     kind.tag(&cluster.name, &image, "made.up/model:1").await.unwrap();
-    docker.call(["rmi", &image]).run().await.unwrap();
 
     removes_what_has_its_label(&state, &cluster).await;
 
