@@ -98,23 +98,7 @@ pub(crate) fn wrong_kind(node: &Node, what: &str, wanted: &str) -> Problem {
 
 /// A scalar as it is written; upstream takes the text of a number or boolean, too.
 pub(crate) fn text(node: &Node, what: &str) -> Result<String, Problem> {
-    match &node.value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Null => Ok(String::new()),
-        Value::Bool(value) => Ok(as_written(node).unwrap_or_else(|| value.to_string())),
-        Value::Int(value) => Ok(as_written(node).unwrap_or_else(|| value.to_string())),
-        Value::Float(value) => Ok(as_written(node).unwrap_or_else(|| value.to_string())),
-        Value::Seq(_) | Value::Map(_) => Err(wrong_kind(node, what, "text")),
-    }
-}
-
-/// The letters of a scalar without quotes in its file; none for an alias, whose letters are elsewhere.
-fn as_written(node: &Node) -> Option<String> {
-    let line = node.place.line_text()?;
-    let start = line.char_indices().nth((node.place.column as usize).checked_sub(1)?)?.0;
-    let written: String =
-        line[start..].chars().take_while(|c| !c.is_whitespace() && !",}]".contains(*c)).collect();
-    (!written.is_empty() && !written.starts_with(['*', '&', '!'])).then_some(written)
+    node.text_as_written().ok_or_else(|| wrong_kind(node, what, "text"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod assess;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod gate;
 mod help;
 mod measure;
 mod metric;

@@ -28,5 +28,6 @@ mod testing;
 mod watch;
 mod world;
 
+pub use analysis::gate;
 pub use run::{Input, Options, Render, Run, simulate, tree_of};
 pub use world::{Task, World};

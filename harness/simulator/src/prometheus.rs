@@ -70,6 +70,18 @@ pub enum RefusedQuery {
 }
 
 impl State {
+    /// Samples without targets.
+    pub(crate) fn holding(storage: Storage) -> Self {
+        Self {
+            storage,
+            targets: Vec::new(),
+            metrics: Vec::new(),
+            sample: Vec::new(),
+            pending: BTreeMap::new(),
+            queries: BTreeMap::new(),
+        }
+    }
+
     /// No targets yet. Models have latency histograms with these buckets.
     pub(crate) fn new(buckets: &Buckets) -> Self {
         Self {

@@ -107,6 +107,35 @@ impl Node {
         }
     }
 
+    /// A scalar as text: a number or a boolean by the letters that it was written with, so that `1.10` and
+    /// `0x20` stay what they are; nothing as the empty text. `None` for a list or a mapping.
+    ///
+    /// ```
+    /// let node = yaml::parse_one("t.yaml", b"{ a: 1.10, b: 0x20, c: [1] }").unwrap();
+    /// let text = |key: &str| node.get(key).unwrap().text_as_written();
+    /// assert_eq!((text("a").as_deref(), text("b").as_deref(), text("c")), (Some("1.10"), Some("0x20"), None));
+    /// ```
+    pub fn text_as_written(&self) -> Option<String> {
+        let value = match &self.value {
+            Value::String(text) => return Some(text.clone()),
+            Value::Null => return Some(String::new()),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            Value::Seq(_) | Value::Map(_) => return None,
+        };
+        Some(self.letters().unwrap_or(value))
+    }
+
+    /// The letters of a scalar without quotes in its file; none for an alias, whose letters are elsewhere.
+    fn letters(&self) -> Option<String> {
+        let line = self.place.line_text()?;
+        let start = line.char_indices().nth((self.place.column as usize).checked_sub(1)?)?.0;
+        let letters = line[start..].chars().take_while(|c| !c.is_whitespace() && !",}]".contains(*c));
+        let letters: String = letters.collect();
+        (!letters.is_empty() && !letters.starts_with(['*', '&', '!'])).then_some(letters)
+    }
+
     /// The text at the end of a path of keys.
     pub fn str_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path)?.as_str()

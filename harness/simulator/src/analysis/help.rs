@@ -24,7 +24,7 @@ pub(super) fn explain(
     value: &Value,
     phase: AnalysisPhase,
     found: &QueryResult,
-    requests: f64,
+    requests: Option<f64>,
 ) -> String {
     let conditions = [&metric.success_condition, &metric.failure_condition];
     let parsed =
@@ -54,7 +54,7 @@ pub(super) fn explain(
     }
 }
 
-fn no_data(found: &QueryResult, requests: f64) -> String {
+fn no_data(found: &QueryResult, requests: Option<f64>) -> String {
     if found.series > 0 {
         return format!(
             "the query found {} series and gave no element: compare the labels that it joins or groups by, and \
@@ -63,24 +63,33 @@ fn no_data(found: &QueryResult, requests: f64) -> String {
         );
     }
     let selectors = found.selectors.join(", ");
-    let cause = if requests > 0.0 {
-        "the canary had requests, so look for a label or a metric that is spelt differently, or a pod that is not scraped"
-    } else {
-        "the canary had no requests: let the analysis begin later (`initialDelay`, or a pause before it)"
+    let cause = match requests {
+        Some(requests) if requests > 0.0 => {
+            "the canary had requests, so look for a label or a metric that is spelt differently, or a pod that is not scraped"
+        }
+        Some(_) => {
+            "the canary had no requests: let the analysis begin later (`initialDelay`, or a pause before it)"
+        }
+        None => {
+            "look for a label or a metric that is spelt differently, or let the analysis begin later (`initialDelay`, \
+             or a pause before it)"
+        }
     };
     format!("no series matches {selectors}; {cause}")
 }
 
-fn not_a_number(found: &QueryResult, requests: f64) -> String {
+fn not_a_number(found: &QueryResult, requests: Option<f64>) -> String {
     let range = found.range;
-    if requests > 0.0 {
-        return format!(
-            "the value is not a number although the canary had requests within {range}: a division by a \
-                        series that did not grow, or a histogram without observations"
-        );
+    let causes = "a division by a series that did not grow, or a histogram without observations";
+    let mending = "every comparison with it is false, so guard the condition with `isNaN(result[0])` or let traffic \
+                   come first";
+    match requests {
+        Some(requests) if requests > 0.0 => {
+            format!("the value is not a number although the canary had requests within {range}: {causes}")
+        }
+        Some(_) => {
+            format!("the value is not a number because the canary had no requests within {range}: {mending}")
+        }
+        None => format!("the value is not a number: {causes}; {mending}"),
     }
-    format!(
-        "the value is not a number because the canary had no requests within {range}: every comparison with it \
-             is false, so guard the condition with `isNaN(result[0])` or let traffic come first"
-    )
 }

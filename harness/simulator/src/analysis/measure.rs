@@ -2,9 +2,8 @@
 //! `utils/evaluate/evaluate.go`).
 
 use conditions::{Condition, ErrorKind, Outcome, Value, judge_measurement, prometheus_value};
-use manifests::objects::analysis::{CheckedProvider, Prometheus};
+use manifests::objects::analysis::{CheckedMetric, CheckedProvider, Prometheus};
 use timeline::{AnalysisPhase, QueryEvidence};
-use units::Duration;
 use yaml::{Place, Problem};
 
 use super::help;
@@ -36,7 +35,33 @@ pub(super) fn measure(
     id: ObjectId,
     planned: &PlannedMetric,
 ) -> Result<Taken, Problem> {
-    let metric = &planned.checked;
+    let prometheus = query_of(&planned.checked)?;
+    if let Err(message) = reachable(world, prometheus) {
+        return Ok(error(message, help::unreachable(&prometheus.address)));
+    }
+    let now = world.now();
+    let found = match world.prometheus.query(&prometheus.query, now) {
+        Ok(found) => found,
+        Err(refused) => return refuse(planned, refused),
+    };
+    // An empty sum is negative zero.
+    let rollout = world.api.get(id).owner;
+    let requests = rollout.map_or(0.0, |rollout| requests_of_canary(world, rollout, found.range) + 0.0);
+    let mut taken = judge(planned, &found, Some(requests))?;
+    taken.evidence = found_value(&found).map(|_| QueryEvidence {
+        series: found.series,
+        samples: found.samples,
+        range_seconds: found.range.as_secs_f64(),
+        requests,
+    });
+    Ok(taken)
+}
+
+/// The Prometheus query of a metric.
+///
+/// # Errors
+/// A provider or a kind of query that is not simulated.
+pub(super) fn query_of(metric: &CheckedMetric) -> Result<&Prometheus, Problem> {
     let prometheus = match &metric.provider {
         CheckedProvider::Prometheus(prometheus) => prometheus,
         CheckedProvider::Other(name) => {
@@ -51,14 +76,17 @@ pub(super) fn measure(
         let help = "write an instant query over a range, such as `avg_over_time(…[5m])`";
         return Err(problem(metric.places.query.as_ref(), message).with_help(help));
     }
-    if let Err(message) = reachable(world, prometheus) {
-        return Ok(error(message, help::unreachable(&prometheus.address)));
-    }
-    let now = world.now();
-    match world.prometheus.query(&prometheus.query, now) {
-        Ok(found) => judge(world, id, planned, &found),
-        Err(RefusedQuery::NotSimulated(what)) => Err(problem(metric.places.query.as_ref(), what)),
-        Err(RefusedQuery::Rejected(message)) => Ok(error(message, String::new())),
+    Ok(prometheus)
+}
+
+/// What a query that gave nothing makes of a measurement.
+///
+/// # Errors
+/// A query that is not simulated.
+pub(super) fn refuse(planned: &PlannedMetric, refused: RefusedQuery) -> Result<Taken, Problem> {
+    match refused {
+        RefusedQuery::NotSimulated(what) => Err(problem(planned.checked.places.query.as_ref(), what)),
+        RefusedQuery::Rejected(message) => Ok(error(message, String::new())),
     }
 }
 
@@ -77,13 +105,16 @@ fn reachable(world: &World<'_>, prometheus: &Prometheus) -> Result<(), String> {
     }
 }
 
-fn judge(
-    world: &World<'_>,
-    id: ObjectId,
+/// Judges what a query gave. `requests` is how many the canary had within its range, where that is known.
+///
+/// # Errors
+/// A condition that is not simulated.
+pub(super) fn judge(
     planned: &PlannedMetric,
     found: &QueryResult,
+    requests: Option<f64>,
 ) -> Result<Taken, Problem> {
-    let Some(value) = value_of(&found.value) else {
+    let Some(value) = found_value(found) else {
         return Ok(error("Prometheus metric type not supported".to_owned(), String::new()));
     };
     let metric = &planned.checked;
@@ -99,25 +130,13 @@ fn judge(
         AnalysisPhase::Error => String::new(),
         _ => prometheus_value(&value).unwrap_or_default(),
     };
-    let requests = requests(world, id, found.range);
-    let evidence = QueryEvidence {
-        series: found.series,
-        samples: found.samples,
-        range_seconds: found.range.as_secs_f64(),
-        requests,
-    };
     let help = help::explain(metric, &value, phase, found, requests);
-    Ok(Taken { phase, value: recorded, message, condition, evidence: Some(evidence), help })
-}
-
-fn requests(world: &World<'_>, id: ObjectId, range: Duration) -> f64 {
-    // An empty sum is negative zero.
-    world.api.get(id).owner.map_or(0.0, |rollout| requests_of_canary(world, rollout, range) + 0.0)
+    Ok(Taken { phase, value: recorded, message, condition, evidence: None, help })
 }
 
 /// The value as conditions see it; `None` for a text.
-fn value_of(value: &promql::Value) -> Option<Value> {
-    match value {
+pub(super) fn found_value(found: &QueryResult) -> Option<Value> {
+    match &found.value {
         promql::Value::Scalar(number) => Some(Value::Float(*number)),
         promql::Value::Vector(samples) => {
             Some(Value::Floats(samples.iter().map(|sample| sample.value).collect()))

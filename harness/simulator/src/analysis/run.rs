@@ -146,6 +146,43 @@ impl RunStatus {
     }
 }
 
+impl RunStatus {
+    /// The metrics that are to be measured now.
+    pub(super) fn due<'a>(&self, plan: &'a Plan, started: Time, now: Time) -> Vec<&'a PlannedMetric> {
+        let is_due = |planned: &&PlannedMetric| {
+            let result = self.result(&planned.checked.name);
+            metric::due(&planned.checked, result, started).is_some_and(|at| at <= now)
+        };
+        plan.metrics.iter().filter(is_due).collect()
+    }
+
+    /// When the next measurement is due, now or later.
+    pub(super) fn next_due(&self, plan: &Plan, started: Time) -> Option<Time> {
+        let due = plan
+            .metrics
+            .iter()
+            .filter_map(|planned| metric::due(&planned.checked, self.result(&planned.checked.name), started));
+        due.min()
+    }
+
+    /// Adds a measurement and gives its number among those of its metric.
+    pub(super) fn add(&mut self, planned: &PlannedMetric, taken: &Taken, now: Time) -> u32 {
+        let name = &planned.checked.name;
+        let results = &mut self.results;
+        let index = results.iter().position(|result| result.name == *name).unwrap_or_else(|| {
+            results.push(MetricResult::new(name, planned.dry_run));
+            results.len() - 1
+        });
+        results[index].add(Measurement {
+            phase: taken.phase,
+            value: taken.value.clone(),
+            message: taken.message.clone(),
+            finished: now.truncated_to_secs(),
+        });
+        results[index].taken()
+    }
+}
+
 /// One pass over one AnalysisRun.
 pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     let object = world.api.get(id);
@@ -190,11 +227,7 @@ fn measure_what_is_due(
     if assess::is_terminating(run.terminate, &run.status.results) {
         return Ok(());
     }
-    let is_due = |planned: &&PlannedMetric| {
-        let result = run.status.result(&planned.checked.name);
-        metric::due(&planned.checked, result, started).is_some_and(|at| at <= now)
-    };
-    let due: Vec<&PlannedMetric> = plan.metrics.iter().filter(is_due).collect();
+    let due = run.status.due(plan, started, now);
     if due.is_empty() {
         return Ok(());
     }
@@ -219,27 +252,15 @@ fn measure_what_is_due(
 
 /// Adds a measurement to the run and to the timeline.
 fn note(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, planned: &PlannedMetric, taken: Taken) {
-    let name = &planned.checked.name;
-    let results = &mut run.status.results;
-    let index = results.iter().position(|result| result.name == *name).unwrap_or_else(|| {
-        results.push(MetricResult::new(name, planned.dry_run));
-        results.len() - 1
-    });
-    let result = &mut results[index];
-    result.add(Measurement {
-        phase: taken.phase,
-        value: taken.value.clone(),
-        message: taken.message.clone(),
-        finished: world.now().truncated_to_secs(),
-    });
+    let number = run.status.add(planned, &taken, world.now());
     let key = &world.api.get(id).key;
     let measurement = timeline::Measurement {
         namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
         run: key.name.to_string(),
         rollout: run.rollout.to_string(),
         step: run.step,
-        metric: name.clone(),
-        number: result.taken(),
+        metric: planned.checked.name.clone(),
+        number,
         phase: taken.phase,
         value: taken.value,
         message: taken.message,
@@ -265,10 +286,7 @@ fn wake_when_due(world: &mut World<'_>, id: ObjectId, run: &AnalysisRun, plan: &
     }
     let now = world.now();
     let started = run.status.started.unwrap_or(now);
-    let due = plan.metrics.iter().filter_map(|planned| {
-        metric::due(&planned.checked, run.status.result(&planned.checked.name), started)
-    });
-    if let Some(at) = due.min().filter(|at| *at > now) {
+    if let Some(at) = run.status.next_due(plan, started).filter(|at| *at > now) {
         world.kernel.wake_at(at, Task::AnalysisRun(id));
     }
 }
