@@ -7,6 +7,7 @@
 
 mod comparison;
 mod cost;
+mod gate_tests;
 mod json;
 mod numbers;
 mod page;
@@ -20,6 +21,7 @@ mod terminal;
 mod totals;
 
 pub use comparison::{comparison, comparison_json};
+pub use gate_tests::{TestedGate, gate_tests, gate_tests_json};
 pub use json::json;
 pub use page::{Detail, Options, Style};
 pub use rule_tests::{Tested, TestedFile, rule_tests, rule_tests_json};

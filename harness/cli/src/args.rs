@@ -42,8 +42,13 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Reap(Reap),
     Rules(crate::rules_test::Rules),
-    /// Print the JSON schema of scenario files, for editors.
-    Schema,
+    Gate(crate::gate_test::Gate),
+    /// Print the JSON schema of a language, for editors.
+    Schema {
+        /// The language.
+        #[arg(value_enum, default_value_t = Language::Scenario)]
+        of: Language,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  rehearse completions bash > /etc/bash_completion.d/rehearse")]
     Completions {
@@ -286,10 +291,18 @@ impl Engine {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// Scenario files.
+    Scenario,
+    /// Unit tests of gates.
+    Gate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
     Text,
-    /// One JSON object, the same as report.json.
+    /// One JSON object; of a run the same as report.json.
     Json,
 }
 

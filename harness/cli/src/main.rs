@@ -18,6 +18,7 @@ mod components;
 mod doctor;
 mod failure;
 mod files;
+mod gate_test;
 mod globs;
 mod judge;
 mod kind;
@@ -34,7 +35,7 @@ mod scenarios;
 mod server;
 mod stages;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Language};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -58,8 +59,13 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Reap(arguments) => reap::reap(arguments),
         Command::Rules(arguments) => rules_test::run(arguments),
-        Command::Schema => {
-            let schema = serde_json::to_string_pretty(&scenario::schema()).map_err(Failure::defect)?;
+        Command::Gate(arguments) => gate_test::run(arguments),
+        Command::Schema { of } => {
+            let schema = match of {
+                Language::Scenario => scenario::schema(),
+                Language::Gate => gates::schema(),
+            };
+            let schema = serde_json::to_string_pretty(&schema).map_err(Failure::defect)?;
             output::print(&format!("{schema}\n"))?;
             Ok(ExitCode::SUCCESS)
         }

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 14] = [
+const PURE: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("yaml", &[]),
     ("behaviour", &["units"]),
@@ -26,7 +26,8 @@ const PURE: [(&str, &[&str]); 14] = [
         &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
     ),
     ("pace", &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"]),
-    ("reports", &["promql", "rules", "scenario", "timeline", "units"]),
+    ("gates", &["manifests", "promql", "scenario", "simulator", "timeline", "units", "yaml"]),
+    ("reports", &["gates", "promql", "rules", "scenario", "timeline", "units"]),
 ];
 
 /// The crates that do IO.

@@ -23,5 +23,5 @@ mod text;
 pub use action::*;
 pub use expectation::*;
 pub use scenario::*;
-pub use schema::schema;
+pub use schema::{drop_null, schema};
 pub use server::*;

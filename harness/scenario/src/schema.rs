@@ -45,8 +45,9 @@ pub(crate) fn with_subject<F: JsonSchema, S: JsonSchema>(
     schema
 }
 
-/// A key without a value is an error of the language, so null is no value of an optional key.
-fn drop_null(schema: &mut Schema) {
+/// Takes null out of a schema: a key without a value is an error of the language, so that null is no value of
+/// an optional key.
+pub fn drop_null(schema: &mut Schema) {
     transform_subschemas(&mut drop_null, schema);
     let Some(object) = schema.as_object_mut() else { return };
     if let Some(Value::Array(types)) = object.get_mut("type") {

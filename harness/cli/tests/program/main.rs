@@ -5,6 +5,7 @@
 
 mod common;
 mod exit_codes;
+mod gates;
 mod hostile_repositories;
 mod hostile_scenarios;
 #[cfg(feature = "kind")]

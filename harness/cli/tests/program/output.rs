@@ -6,7 +6,18 @@ use crate::common::{Room, program, rehearse, root, run};
 
 #[test]
 fn the_help_says_what_there_is() {
-    for command in ["", "run", "judge", "clean", "doctor", "components", "schema", "completions"] {
+    for command in [
+        "",
+        "run",
+        "judge",
+        "clean",
+        "doctor",
+        "components",
+        "rules test",
+        "gate test",
+        "schema",
+        "completions",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let outcome = rehearse(&arguments);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
