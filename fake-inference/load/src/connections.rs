@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::addresses::Addresses;
 use crate::clock::std_duration;
 use crate::exchange::Failure;
 use crate::target::{Dial, Target};
@@ -39,6 +40,7 @@ pub enum Reuse {
 #[derive(Debug)]
 pub(crate) struct Connections {
     pub(crate) target: Target,
+    addresses: Addresses,
     reuse: Reuse,
     connect_within: Duration,
     idle: Mutex<Vec<Connection>>,
@@ -55,7 +57,7 @@ impl Connections {
     /// Connections for answers that may take so long: half of that at most is for a connection.
     pub(crate) fn new(target: Target, reuse: Reuse, within: units::Duration) -> Self {
         let connect_within = CONNECT_WITHIN.min(std_duration(within) / 2);
-        Self { target, reuse, connect_within, idle: Mutex::default() }
+        Self { target, addresses: Addresses::default(), reuse, connect_within, idle: Mutex::default() }
     }
 
     /// Sends a request over the connection that was used last, or a new one, and waits for the head of
@@ -120,13 +122,19 @@ impl Connections {
 
     async fn open(&self) -> Result<Connection, Failure> {
         match &self.target.dial {
-            Dial::Tcp { host, port } => speak(dial(host, *port).await.map_err(unconnected)?).await,
+            Dial::Tcp { host, port } => speak(self.dial(host, *port).await?).await,
             Dial::Tls { host, port, name, connector } => {
-                let stream = dial(host, *port).await.map_err(unconnected)?;
+                let stream = self.dial(host, *port).await?;
                 speak(connector.connect(name.clone(), stream).await.map_err(unconnected)?).await
             }
             Dial::Memory(connect) => speak(connect()).await,
         }
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
+        let stream = self.addresses.connect(host, port).await.map_err(unconnected)?;
+        stream.set_nodelay(true).map_err(unconnected)?;
+        Ok(stream)
     }
 }
 
@@ -138,12 +146,6 @@ fn unconnected(error: std::io::Error) -> Failure {
         Some(code) if TOO_MANY_OPEN_FILES.contains(&code) => Failure::NoSocket,
         Some(_) | None => Failure::Connect(error.to_string()),
     }
-}
-
-async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 async fn speak<T>(transport: T) -> Result<Connection, Failure>

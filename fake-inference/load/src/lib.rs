@@ -8,10 +8,11 @@
 //! the counts for each span of time, model version and pod, which an engine turns into entries of its timeline.
 //!
 //! From a plan to a report: `plan` (when) → `generator` (the open loop) → `exchange` (one request) →
-//! `connections` (HTTP over TCP, TLS or memory) → `sse`, `reply` (what came back, and whether it is whole) →
+//! `connections` (HTTP over TCP, TLS or memory, at the `addresses` of a name) → `sse`, `reply` (what came back, and whether it is whole) →
 //! `tally`, `spans` → `report`. `checks` are loads whose reports are held against bounds; `command` is the
 //! command line of it all.
 
+mod addresses;
 mod checks;
 mod clock;
 pub mod command;

@@ -206,7 +206,10 @@ impl Server {
         });
         match change {
             None => self.settings.shutdown,
-            Some((mode, grace)) => Shutdown { mode, grace: grace.unwrap_or(self.settings.shutdown.grace) },
+            Some((mode, grace)) => {
+                let usual = self.settings.shutdown;
+                Shutdown { mode, grace: grace.unwrap_or(usual.grace), ..usual }
+            }
         }
     }
 

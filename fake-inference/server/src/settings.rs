@@ -179,11 +179,14 @@ pub struct Shutdown {
     pub mode: ShutdownMode,
     /// How long `drain` and `accept-while-draining` wait before they drop what is left; 30s if left out.
     pub grace: Duration,
+    /// How long all goes on as before, as with a `preStop` hook that sleeps: the time in which the cluster
+    /// learns that the pod goes. 0s if left out.
+    pub pre_stop: Duration,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { mode: ShutdownMode::Abort, grace: Duration::from_secs(30) }
+        Self { mode: ShutdownMode::Abort, grace: Duration::from_secs(30), pre_stop: Duration::ZERO }
     }
 }
 

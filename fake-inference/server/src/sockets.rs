@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -105,6 +107,7 @@ impl Running {
     /// What SIGTERM does.
     pub async fn terminate(&self) {
         let shutdown = self.server.shutdown();
+        sleep(std_duration(shutdown.pre_stop)).await;
         let lifecycle = &self.server.lifecycle;
         match shutdown.mode {
             ShutdownMode::Ignore => {}
@@ -205,7 +208,17 @@ async fn serve_one<T: Transport>(
     stop: watch::Receiver<Option<End>>,
 ) {
     let limits = server.settings.limits;
-    let answer = move |request: Request| api::respond(Arc::clone(&server), router.clone(), request);
+    let answer = move |request: Request| {
+        let (server, router) = (Arc::clone(&server), router.clone());
+        async move {
+            let mut response = api::respond(Arc::clone(&server), router, request).await;
+            if server.lifecycle.is_draining() {
+                // Whoever keeps its connections has to go to another pod.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
     connection::serve(transport, limits, stop, answer).await;
 }
 

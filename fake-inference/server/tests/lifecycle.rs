@@ -78,16 +78,40 @@ async fn accept_while_draining_serves_new_requests_too() {
     let server = slow("mode: accept-while-draining");
     let running = running(&server).await;
     let asked = under_way(&server, running.address).await;
-    let mut late = Client::tcp(running.address).await;
+    let (mut probe, mut late) = (Client::tcp(running.address).await, Client::tcp(running.address).await);
     let (_, served) = tokio::join!(running.terminate(), async {
         while server.phase().to_string() != "draining" {
             tokio::task::yield_now().await;
         }
-        let ready = late.get("/ready").await.status;
+        let ready = probe.get("/ready").await.status;
         (ready, late.try_chat(&[], json!({})).await.unwrap().status)
     });
     assert_eq!((served.0.as_u16(), served.1.as_u16()), (503, 200));
     assert!(asked.await.unwrap().unwrap().complete);
+}
+
+#[tokio::test]
+async fn who_keeps_a_connection_to_a_server_that_drains_is_sent_elsewhere() {
+    let server = slow("mode: accept-while-draining");
+    let running = running(&server).await;
+    let asked = under_way(&server, running.address).await;
+    let mut kept = Client::tcp(running.address).await;
+    assert_eq!(kept.chat(json!({})).await.header("connection"), "");
+    let (_, last) = tokio::join!(running.terminate(), kept.chat(json!({})));
+    assert_eq!((last.status.as_u16(), last.header("connection")), (200, "close"));
+    assert!(asked.await.unwrap().unwrap().complete);
+}
+
+#[tokio::test]
+async fn before_it_stops_all_goes_on_as_before() {
+    let server = slow("mode: at-once, pre_stop: 300ms");
+    let running = running(&server).await;
+    let mut client = Client::tcp(running.address).await;
+    let begun = Instant::now();
+    let (_, served) = tokio::join!(running.terminate(), client.get("/ready"));
+    assert_eq!(served.status.as_u16(), 200);
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert_eq!(running.ended().await, 143);
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ pub(crate) fn behaviours(scenario: &Scenario, started: f64, seed: u64) -> Value 
         "server": {
             "engine": {"slots": SLOTS},
             // Compressed time multiplies the requests that come before kube-proxy has heard that a pod goes.
-            "shutdown": {"mode": "accept-while-draining", "grace": "5s"},
+            "shutdown": {"pre_stop": "3s", "mode": "accept-while-draining", "grace": "5s"},
         },
         "run": {"started": started, "seed": seed},
     })

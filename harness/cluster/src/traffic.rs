@@ -31,6 +31,9 @@ pub(crate) struct Called {
     pub(crate) port: u16,
 }
 
+/// Without a request, whoever else computes goes first, and waiting clients would count answers as slow.
+const SHARE_OF_CPU: &str = "100m";
+
 /// What is known of requests before the first of them is counted.
 const NOTHING_YET: Requests = Requests {
     service: String::new(),
@@ -171,6 +174,7 @@ impl Clients {
                 "restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "enableServiceLinks": false,
                 "containers": [{
                     "name": "clients", "image": self.image, "imagePullPolicy": "IfNotPresent", "args": arguments,
+                    "resources": {"requests": {"cpu": SHARE_OF_CPU}},
                 }],
             },
         })

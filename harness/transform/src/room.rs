@@ -12,7 +12,7 @@ use crate::timing::shown;
 use crate::{Note, Noted, Transformed};
 
 /// What a container asks for in place of what it asks for, by resource.
-const SMALL: [(&str, &str); 2] = [("cpu", "10m"), ("memory", "32Mi")];
+const SMALL: [(&str, &str); 2] = [("cpu", "20m"), ("memory", "32Mi")];
 
 /// The same repository and scenario with small requests of processor and memory. Limits stay, and so do
 /// GPUs, which a cluster can be told that it has.
@@ -103,10 +103,10 @@ mod tests {
         let resources = &pod["spec"]["containers"][0]["resources"];
         assert_eq!(
             *resources,
-            serde_json::json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"nvidia.com/gpu": 1}})
+            serde_json::json!({"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"nvidia.com/gpu": 1}})
         );
         assert_eq!(notes.len(), 2);
-        assert!(notes[0].ends_with("requests.cpu 8 is 10m, since a stand-in needs no more"), "{notes:?}");
+        assert!(notes[0].ends_with("requests.cpu 8 is 20m, since a stand-in needs no more"), "{notes:?}");
     }
 
     #[test]

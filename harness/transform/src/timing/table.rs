@@ -236,17 +236,18 @@ impl Table {
     /// A pod's times. `timeoutSeconds` of probes stays: it bounds the latency of an answer, which does
     /// not scale.
     fn pod(&mut self, spec: &str) {
-        self.add(spec, "terminationGracePeriodSeconds", Form::Seconds).default = Some(30);
+        let graceful = "answers under way and the news that a pod goes take as long at any speed";
+        self.not_scaled(spec, "terminationGracePeriodSeconds", graceful);
         self.add(spec, "activeDeadlineSeconds", Form::Seconds);
         self.add(&format!("{spec}/tolerations/[]"), "tolerationSeconds", Form::Seconds);
         for containers in ["containers", "initContainers"] {
             let container = format!("{spec}/{containers}/[]");
-            self.add(&container, "lifecycle/preStop/sleep/seconds", Form::Seconds);
+            self.not_scaled(&container, "lifecycle/preStop/sleep/seconds", graceful);
             for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
                 let probe = format!("{container}/{probe}");
                 self.add(&probe, "periodSeconds", Form::Seconds).default = Some(10);
                 self.add(&probe, "initialDelaySeconds", Form::Seconds);
-                self.add(&probe, "terminationGracePeriodSeconds", Form::Seconds);
+                self.not_scaled(&probe, "terminationGracePeriodSeconds", graceful);
             }
         }
     }
