@@ -9,21 +9,33 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 15] = [
+const PURE: [(&str, &[&str]); 16] = [
     ("units", &[]),
     ("yaml", &[]),
+    ("planted", &[]),
     ("behaviour", &["units"]),
     ("scenario", &["behaviour", "units", "yaml"]),
     ("timeline", &["scenario", "units", "yaml"]),
-    ("manifests", &["units", "yaml"]),
+    ("manifests", &["planted", "units", "yaml"]),
     ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
     ("transform", &["manifests", "scenario", "units", "yaml"]),
-    ("promql", &[]),
+    ("promql", &["planted"]),
     ("rules", &["promql", "units", "yaml"]),
-    ("conditions", &[]),
+    ("conditions", &["planted"]),
     (
         "simulator",
-        &["behaviour", "conditions", "git", "manifests", "promql", "scenario", "timeline", "units", "yaml"],
+        &[
+            "behaviour",
+            "conditions",
+            "git",
+            "manifests",
+            "planted",
+            "promql",
+            "scenario",
+            "timeline",
+            "units",
+            "yaml",
+        ],
     ),
     ("pace", &["behaviour", "manifests", "scenario", "simulator", "timeline", "transform", "units", "yaml"]),
     ("gates", &["manifests", "promql", "scenario", "simulator", "timeline", "units", "yaml"]),

@@ -1,5 +1,7 @@
 //! Quantiles and fractions of classic histograms.
 
+use planted::Bug;
+
 use crate::cache::LabelId;
 use crate::evaluate::{Element, Evaluated, Evaluator};
 use crate::labels::BUCKET_BOUND;
@@ -112,7 +114,7 @@ fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
         None if end <= 0.0 => return end,
         None => {}
         Some(below) => {
-            start = buckets[below].bound;
+            start = if planted::is(Bug::QuantileFromZero) { 0.0 } else { buckets[below].bound };
             count -= buckets[below].count;
             rank -= buckets[below].count;
         }

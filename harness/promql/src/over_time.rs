@@ -1,5 +1,7 @@
 //! Functions of the samples of one series in a window.
 
+use planted::Bug;
+
 use crate::plan::RangeFunction;
 use crate::sum::{Mean, Sum, quantile};
 use crate::table::{Values, Window};
@@ -75,7 +77,7 @@ fn extrapolated(
         return None;
     }
     let mut change = last - first;
-    if is_counter && window.may_fall {
+    if is_counter && window.may_fall && !planted::is(Bug::CounterResetIgnored) {
         let falls = window.values.pairs().filter(|(before, after)| after < before);
         change = falls.fold(change, |change, (before, _)| change + before);
     }
@@ -92,6 +94,9 @@ fn extrapolated(
     }
     if end_gap >= limit {
         end_gap = average / 2.0;
+    }
+    if planted::is(Bug::RateNotExtrapolated) {
+        (start_gap, end_gap) = (0.0, 0.0);
     }
     let factor = (span + start_gap + end_gap) / span;
     Some(change * per_seconds.map_or(factor, |seconds| factor / seconds))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use planted::Bug;
+
 use crate::cache::LabelId;
 use crate::error::{EvalError, MAX_SUBQUERY_STEPS};
 use crate::evaluate::{Element, Evaluated, Evaluator};
@@ -21,7 +23,8 @@ impl Evaluator<'_> {
         value_of: impl Fn(i64, f64) -> f64,
     ) -> Evaluated<Vec<Element>> {
         let until_ms = self.shifted(shift, at_ms);
-        let after_ms = until_ms.saturating_sub(self.options.lookback_ms);
+        let closed = i64::from(planted::is(Bug::LookbackClosed));
+        let after_ms = until_ms.saturating_sub(self.options.lookback_ms + closed);
         let count = self.cache.selected(selector.0).len();
         let mut elements = Vec::with_capacity(count);
         let mut near = Near::default();

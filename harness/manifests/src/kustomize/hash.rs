@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use planted::Bug;
 use sha2::{Digest, Sha256};
 use yaml::{Node, Value};
 
@@ -54,6 +55,7 @@ pub(crate) fn content_hash(object: &Node) -> String {
 
 fn data(object: &Node, field: &str) -> String {
     match object.get(field) {
+        _ if planted::is(Bug::HashWithoutData) => "\"\"".to_owned(),
         None => "\"\"".to_owned(),
         Some(node) if node.as_map().is_some() || node.as_seq().is_some() => go_json(node),
         Some(scalar) => go_string(&text(scalar)),

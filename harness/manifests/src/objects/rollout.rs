@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use planted::Bug;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use units::Duration;
@@ -244,10 +245,11 @@ impl CanaryStrategy {
         let default = || IntOrString::String("25".to_owned());
         let surge = self.max_surge.clone().unwrap_or_else(default);
         let unavailable = self.max_unavailable.clone().unwrap_or_else(default);
-        let (Some(surge), Some(unavailable)) = (
-            surge.of_any_text_percent(replicas, Rounding::Up),
-            unavailable.of_any_text_percent(replicas, Rounding::Down),
-        ) else {
+        let up = if planted::is(Bug::SurgeRoundedDown) { Rounding::Down } else { Rounding::Up };
+        let down = if planted::is(Bug::UnavailableRoundedUp) { Rounding::Up } else { Rounding::Down };
+        let (Some(surge), Some(unavailable)) =
+            (surge.of_any_text_percent(replicas, up), unavailable.of_any_text_percent(replicas, down))
+        else {
             return (0, 0);
         };
         match (surge, unavailable) {

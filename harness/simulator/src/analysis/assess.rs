@@ -2,6 +2,7 @@
 //! `analysis/analysis.go: assessMetricStatus, assessRunStatus`).
 
 use manifests::objects::analysis::CheckedMetric;
+use planted::Bug;
 use timeline::AnalysisPhase;
 
 use super::metric::is_completed;
@@ -23,18 +24,27 @@ pub(super) fn is_terminating(terminate: bool, results: &[MetricResult]) -> bool 
 /// The limit that a metric has exceeded, and the phase that this means: errors in a row win over
 /// inconclusive measurements, and these over failures (`assessMetricFailureInconclusiveOrError`).
 pub(super) fn exceeded(metric: &CheckedMetric, result: &MetricResult) -> Option<(AnalysisPhase, String)> {
-    let over = |count: u32, limit: u32, name: &str, limit_name: &str| {
-        (count > limit).then(|| format!("{name} ({count}) > {limit_name} ({limit})"))
+    let over = |count: u32, limit: u32, name: &str, limit_name: &str, bug: Bug| {
+        let over = count > limit || (planted::is(bug) && count == limit);
+        over.then(|| format!("{name} ({count}) > {limit_name} ({limit})"))
     };
     let error = over(
         result.consecutive_error,
         metric.consecutive_error_limit,
         "consecutiveErrors",
         "consecutiveErrorLimit",
+        Bug::ConsecutiveErrorLimitAtLimit,
     );
-    let inconclusive =
-        over(result.inconclusive, metric.inconclusive_limit, "inconclusive", "inconclusiveLimit");
-    let failed = metric.failure_limit.and_then(|limit| over(result.failed, limit, "failed", "failureLimit"));
+    let inconclusive = over(
+        result.inconclusive,
+        metric.inconclusive_limit,
+        "inconclusive",
+        "inconclusiveLimit",
+        Bug::InconclusiveLimitAtLimit,
+    );
+    let failed = metric
+        .failure_limit
+        .and_then(|limit| over(result.failed, limit, "failed", "failureLimit", Bug::FailureLimitAtLimit));
     let found = [
         (AnalysisPhase::Error, error),
         (AnalysisPhase::Inconclusive, inconclusive),
@@ -62,7 +72,8 @@ pub(super) fn metric_phase(
         return phase;
     }
     let success_limit = metric.consecutive_success_limit;
-    if success_limit.is_some_and(|limit| result.consecutive_success >= limit) {
+    let one_more = u32::from(planted::is(Bug::ConsecutiveSuccessLimitPlusOne));
+    if success_limit.is_some_and(|limit| result.consecutive_success >= limit + one_more) {
         return AnalysisPhase::Successful;
     }
     if metric.count.is_some_and(|count| result.count >= count) {
@@ -102,7 +113,7 @@ pub(super) fn run_phase(
             everything_completed = false;
             continue;
         };
-        if *dry_run {
+        if *dry_run && !planted::is(Bug::DryRunDecides) {
             worst.get_or_insert(AnalysisPhase::Successful);
         } else if worst.is_none_or(|worst| badness(result.phase) > badness(worst)) {
             worst = Some(result.phase);

@@ -2,6 +2,7 @@
 //! `analysis/analysis.go: generateMetricTasks, runMeasurements, calculateNextReconcileTime`).
 
 use manifests::objects::analysis::CheckedMetric;
+use planted::Bug;
 use timeline::AnalysisPhase;
 use units::{Duration, Time};
 
@@ -17,7 +18,13 @@ const ERROR_RETRY: Duration = Duration::from_secs(10);
 /// When a metric is due next: `None` when never. What is due at or before now is measured now. A run
 /// that ends takes no further measurement.
 pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started: Time) -> Option<Time> {
-    let Some(result) = result else { return Some(started + metric.initial_delay) };
+    let Some(result) = result else {
+        return Some(if planted::is(Bug::InitialDelayIgnored) {
+            started
+        } else {
+            started + metric.initial_delay
+        });
+    };
     if is_completed(result.phase) {
         return None;
     }
@@ -26,11 +33,12 @@ pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started
         return None;
     }
     let wait = match last.phase {
-        AnalysisPhase::Error => ERROR_RETRY,
+        AnalysisPhase::Error if !planted::is(Bug::ErrorsWaitForTheInterval) => ERROR_RETRY,
         AnalysisPhase::Pending
         | AnalysisPhase::Running
         | AnalysisPhase::Successful
         | AnalysisPhase::Failed
+        | AnalysisPhase::Error
         | AnalysisPhase::Inconclusive => metric.interval.unwrap_or(ERROR_RETRY),
     };
     Some(last.finished + wait.max(SHORTEST_WAIT))
@@ -71,7 +79,9 @@ impl MetricResult {
             AnalysisPhase::Successful => {
                 self.successful += 1;
                 self.count += 1;
-                self.consecutive_error = 0;
+                if !planted::is(Bug::ConsecutiveErrorsNotReset) {
+                    self.consecutive_error = 0;
+                }
                 self.consecutive_success += 1;
             }
             AnalysisPhase::Failed | AnalysisPhase::Inconclusive => {
@@ -82,10 +92,13 @@ impl MetricResult {
                 *own += 1;
                 self.count += 1;
                 self.consecutive_error = 0;
-                self.consecutive_success = 0;
+                if !planted::is(Bug::ConsecutiveSuccessesNotReset) {
+                    self.consecutive_success = 0;
+                }
             }
             AnalysisPhase::Error => {
                 self.error += 1;
+                self.count += u32::from(planted::is(Bug::ErrorsCount));
                 self.consecutive_error += 1;
                 self.consecutive_success = 0;
             }

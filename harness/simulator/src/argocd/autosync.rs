@@ -1,6 +1,7 @@
 //! Whether a comparison starts a sync by itself (argo-cd controller/appcontroller.go: autoSync).
 
 use manifests::objects::application::{ApplicationSource, ApplicationSpec, Automated, Retry};
+use planted::Bug;
 use timeline::{OperationPhase, SyncStatus};
 use units::{Duration, Time};
 
@@ -28,6 +29,7 @@ impl Backoff {
     /// The wait before attempt number `attempt`; none before the first, number 0.
     fn wait(self, attempt: u32) -> Duration {
         match attempt.min(64) {
+            _ if planted::is(Bug::HealWithoutBackoff) => Duration::ZERO,
             0 => Duration::ZERO,
             // The product is cut at each step, so that it cannot overflow.
             attempt => (1..attempt).fold(self.first, |wait, _| (wait * self.factor).min(self.longest)),
@@ -74,7 +76,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Decision {
     }
     let mut operation = ordinary(situation, automated);
     if let Some((state, attempted)) = already_attempted(situation) {
-        if state.phase != OperationPhase::Succeeded {
+        if state.phase != OperationPhase::Succeeded && !planted::is(Bug::FailedSyncRetried) {
             return Decision::Refused(format!(
                 "Failed last sync attempt to [{attempted}]: {}",
                 state.message

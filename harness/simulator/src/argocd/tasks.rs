@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use manifests::objects::ObjectKey;
+use planted::Bug;
 use timeline::OperationPhase;
 
 use super::compare::Compared;
@@ -172,7 +173,9 @@ pub(super) fn order_prunes(world: &World<'_>, tasks: &mut [SyncTask], prune_last
     waves.dedup();
     let mirrored: BTreeMap<i64, i64> = waves.iter().copied().zip(waves.iter().rev().copied()).collect();
     for task in tasks.iter_mut().filter(|task| task.is_prune()) {
-        task.wave = mirrored[&task.wave];
+        if !planted::is(Bug::PruneInOrder) {
+            task.wave = mirrored[&task.wave];
+        }
     }
     let of_sync = tasks.iter().filter(|task| task.phase == SyncPhase::Sync).map(|task| task.wave);
     let last = of_sync.fold(0, i64::max) + 1;
@@ -243,6 +246,19 @@ mod tests {
                 "ConfigMap/late"
             ]
         );
+    }
+
+    #[test]
+    fn what_was_made_last_is_pruned_first_and_after_all_else_where_asked() {
+        let world = crate::testing::world("", &[("all.yaml", crate::testing::DEPLOYMENT)]);
+        let prune = |name, wave| SyncTask { target: None, ..task("ConfigMap", name, wave, Some("ai")) };
+        let kept = task("ConfigMap", "kept", 7, Some("ai"));
+        let mut tasks = [prune("first", -1), kept, prune("second", 0), prune("third", 5)];
+        let waves = |tasks: &[SyncTask]| tasks.iter().map(|task| task.wave).collect::<Vec<_>>();
+        order_prunes(&world, &mut tasks, false);
+        assert_eq!(waves(&tasks), [5, 7, 0, -1]);
+        order_prunes(&world, &mut tasks, true);
+        assert_eq!(waves(&tasks), [8, 7, 8, 8]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A scrape: the counters of one pod become samples.
 
+use planted::Bug;
 use promql::{Labels, Metric, Row, SeriesId};
 use units::{Duration, Time};
 
@@ -189,7 +190,7 @@ fn write(world: &mut World<'_>, index: usize, answers: bool) {
             let _ = storage.append_row(&model.row, at_ms, sample);
             series.fresh = true;
         }
-        (Some(model), None) if series.fresh => {
+        (Some(model), None) if series.fresh && !planted::is(Bug::FailedScrapeNotStale) => {
             let _ = storage.mark_row_stale(&model.row, at_ms);
             series.fresh = false;
         }

@@ -2,6 +2,7 @@
 //! `utils/conditions/conditions.go`, `rollout/sync.go: calculateRolloutConditions`).
 
 use manifests::objects::Rollout;
+use planted::Bug;
 use units::Time;
 
 use super::pause::PauseContext;
@@ -70,7 +71,10 @@ impl Situation<'_> {
             | Reason::AvailableReason
             | Reason::RolloutHealthy
             | Reason::RolloutCompleted
-            | Reason::InvalidSpec => self.now >= condition.updated + self.rollout.spec.progress_deadline(),
+            | Reason::InvalidSpec => {
+                !planted::is(Bug::ProgressDeadlineIgnored)
+                    && self.now >= condition.updated + self.rollout.spec.progress_deadline()
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use manifests::objects::rollout::{CanaryStrategy, Rollout};
 use manifests::objects::{Step, StepKind};
+use planted::Bug;
 use timeline::{RolloutPhase, Source};
 use units::Time;
 
@@ -199,6 +200,9 @@ impl Pass {
         if let Some(reason) = self.promotion() {
             self.promote(world, &mut next, &reason);
         } else if self.pauses.is_aborted(&self.before) {
+            if planted::is(Bug::CanaryStableAfterAbort) {
+                next.stable_rs.clone_from(&next.current_pod_hash);
+            }
             next.current_step_index = (count > 0).then_some(if next.is_fully_promoted() { count } else { 0 });
         } else {
             if let (Some(step), Some(index)) = (step, &mut index)

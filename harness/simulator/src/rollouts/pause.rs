@@ -1,7 +1,8 @@
 //! Pauses and aborts that one pass decides on (argo-rollouts v1.10.1 `rollout/pause.go`).
 
 use manifests::objects::rollout::{Pause, PauseDuration};
-use units::Time;
+use planted::Bug;
+use units::{Duration, Time};
 
 use super::status::{PauseCondition, PauseReason, RolloutState};
 
@@ -91,7 +92,10 @@ pub(super) fn is_over(pause: &Pause, state: &RolloutState, now: Time) -> bool {
 /// When a pause ends by itself.
 pub(super) fn expiry(pause: &Pause, condition: PauseCondition) -> Option<Time> {
     match pause.duration() {
-        PauseDuration::For(duration) => Some(condition.start + duration),
+        PauseDuration::For(duration) => {
+            let more = Duration::from_secs(u64::from(planted::is(Bug::PauseOneSecondLonger)));
+            Some(condition.start + duration + more)
+        }
         PauseDuration::Indefinite | PauseDuration::Invalid => None,
     }
 }

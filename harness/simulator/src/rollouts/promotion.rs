@@ -1,6 +1,7 @@
 //! When the wanted template is trusted, and how an update begins: afresh, or back at what was trusted
 //! before (argo-rollouts v1.10.1 `rollout/sync.go`).
 
+use planted::Bug;
 use timeline::{RolloutPhase, Source};
 
 use super::pass::{Pass, Set};
@@ -22,13 +23,14 @@ impl Pass {
             return;
         }
         let new = self.new_set();
-        let skipped = if self.before.stable_rs.as_ref() == Some(&new.hash) {
-            Some("Rollback to stable ReplicaSets")
-        } else if self.is_rollback_within_window() && new.size.spec > 0 {
-            Some("Rollback to active ReplicaSets within RollbackWindow")
-        } else {
-            None
-        };
+        let skipped =
+            if self.before.stable_rs.as_ref() == Some(&new.hash) && !planted::is(Bug::RollbackThroughSteps) {
+                Some("Rollback to stable ReplicaSets")
+            } else if self.is_rollback_within_window() && new.size.spec > 0 {
+                Some("Rollback to active ReplicaSets within RollbackWindow")
+            } else {
+                None
+            };
         if let Some(message) = skipped {
             world.record(Source::Rollouts, self.id, false, "SkipSteps", message);
         }

@@ -2,6 +2,7 @@
 
 use manifests::objects::Step;
 use manifests::objects::rollout::{CanaryStrategy, Rollout};
+use planted::Bug;
 
 use super::status::RolloutState;
 
@@ -29,7 +30,7 @@ pub(super) fn current<'r>(rollout: &'r Rollout, state: &RolloutState) -> (Option
 /// The weight that the steps have reached (`GetCurrentSetWeight`): 0 when aborted and before the first
 /// `setWeight`, the maximum without steps and past the last.
 pub(super) fn reached_weight(rollout: &Rollout, state: &RolloutState) -> i32 {
-    if state.abort {
+    if state.abort && !planted::is(Bug::WeightKeptAtAbort) {
         return 0;
     }
     match current(rollout, state) {
