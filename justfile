@@ -41,6 +41,10 @@ bench:
 oracle:
     cargo test -p promql -p rules -p conditions -p manifests -p rehearse --features oracle
 
+# run the suite with each of the planted bugs, and see it fail
+planted:
+    cargo test -p planted --features on -- --nocapture
+
 # build the container image of fake-inference; needs docker, and Linux with glibc's static libraries
 image:
     fake-inference/server/image/build
