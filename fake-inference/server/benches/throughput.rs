@@ -1,7 +1,10 @@
 //! Requests a second with no fault in force, beside the same web framework answering a constant body, in
-//! the same run; how exactly an idle server keeps its times; and the memory of many concurrent streams. `cargo bench -p fake-inference`.
+//! turns in the same run; how exactly an idle server keeps its times; and the memory of many concurrent streams.
+//! `cargo bench -p fake-inference --bench throughput`; further arguments choose among `throughput`, `idle`, `p99` and
+//! `streams`.
 //!
-//! Server and clients share the machine: what is compared is the ratio, not the figures.
+//! Server, clients and whoever else shares the machine: what counts is the ratio of two rounds that follow each other,
+//! and the ratio of the processor time that the two servers take for a request, which others disturb less.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
@@ -16,46 +19,97 @@ use axum::routing::post;
 use fake_inference::{BehaviourFile, Identity, Server, Start, start};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use load::{Evaluation, Load, Plan, Roots, Spacing, Tally, Target, generate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use units::Rate;
 
 const CONNECTIONS: usize = 128;
-const ROUNDS: usize = 3;
-const SPAN: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 9;
+const SPAN: Duration = Duration::from_secs(1);
 /// Both ends of each are in this process, and many systems allow 20,000 open files.
 const STREAMS: usize = 9_900;
 const BODY: &str =
     r#"{"model":"llama3","messages":[{"role":"user","content":"What is the sum of 17 and 25?"}]}"#;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test` runs benches too, once and without measuring.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let (base_runtime, base) = baseline();
-    let (_runtime, ours) = serve("{ latency: { p50: 1us, p99: 1us }, load: 0s }", 1_000_000);
-    let (mut constant, mut measured) = (0.0_f64, 0.0_f64);
-    for _ in 0..ROUNDS {
-        constant = constant.max(requests_a_second(base));
-        measured = measured.max(requests_a_second(ours));
+    let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let benches: [(&str, fn()); 4] =
+        [("throughput", throughput), ("idle", idle), ("p99", p99), ("streams", streams)];
+    for (name, bench) in benches {
+        if chosen.is_empty() || chosen.iter().any(|chosen| *chosen == name) {
+            bench();
+        }
     }
-    println!(
-        "constant body: {constant:.0}/s; fake-inference: {measured:.0}/s; {:.0} %",
-        measured / constant * 100.0
-    );
-    drop(base_runtime);
-    idle();
-    streams();
+}
+
+/// Rounds of the constant body and of the server in turns.
+fn throughput() {
+    let (_base_runtime, base) = baseline();
+    let (_runtime, ours) = serve("{ latency: { p50: 1us, p99: 1us }, load: 0s }", 1_000_000);
+    let (mut rates, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (constant, measured) = (round(base, BASELINE), round(ours, SERVER));
+        println!("constant body {constant}; fake-inference {measured}");
+        rates.push(measured.requests_a_second / constant.requests_a_second);
+        times.extend(constant.micros.zip(measured.micros).map(|(constant, measured)| constant / measured));
+    }
+    print_shares("of its requests a second", rates);
+    print_shares("of its requests for the same processor time", times);
+}
+
+fn print_shares(what: &str, mut shares: Vec<f64>) {
+    shares.sort_by(f64::total_cmp);
+    if let (Some(least), Some(most)) = (shares.first(), shares.last()) {
+        let median = shares[shares.len() / 2];
+        println!("{:.0} % {what} (median of {}; {least:.2} to {most:.2})", median * 100.0, shares.len());
+    }
+}
+
+/// What one round measured.
+struct Round {
+    requests_a_second: f64,
+    /// The server's processor time for a request in microseconds, where the system tells it.
+    micros: Option<f64>,
+}
+
+impl std::fmt::Display for Round {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0}/s", self.requests_a_second)?;
+        self.micros.map_or(Ok(()), |micros| write!(f, " at {micros:.1} us"))
+    }
+}
+
+/// The names of the servers' threads.
+const BASELINE: &str = "constant";
+const SERVER: &str = "fake";
+
+/// The processor time that the threads of this name have had, as Linux tells it; `None` elsewhere.
+fn processor_time(name: &str) -> Option<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir("/proc/self/task").ok()? {
+        let folder = thread.ok()?.path();
+        if std::fs::read_to_string(folder.join("comm")).ok()?.trim() == name {
+            let told = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+            nanos += told.split_whitespace().next()?.parse::<u64>().ok()?;
+        }
+    }
+    Some(Duration::from_nanos(nanos))
 }
 
 /// One worker, so that the two servers have the same share of the machine.
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+fn runtime(name: &str) -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build().unwrap()
 }
 
 fn baseline() -> (Runtime, SocketAddr) {
-    let runtime = runtime();
+    let runtime = runtime(BASELINE);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let answer = async |body: axum::body::Bytes| {
@@ -81,7 +135,7 @@ fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr) {
     let zero = units::Duration::ZERO;
     let begin =
         Start { identity, seed: 1, unix_time: zero, run_started_before: zero, has_credentials: false };
-    let runtime = runtime();
+    let runtime = runtime(SERVER);
     let server = {
         let _inside = runtime.enter();
         Server::new(&file, begin).unwrap()
@@ -92,7 +146,7 @@ fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-fn requests_a_second(address: SocketAddr) -> f64 {
+fn round(address: SocketAddr, server: &str) -> Round {
     let clients = Builder::new_current_thread().enable_all().build().unwrap();
     let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     clients.block_on(async {
@@ -101,14 +155,16 @@ fn requests_a_second(address: SocketAddr) -> f64 {
             tasks.push(tokio::spawn(client(address, Arc::clone(&count), Arc::clone(&stop))));
         }
         tokio::time::sleep(SPAN / 4).await;
-        let (begun, before) = (Instant::now(), count.load(Relaxed));
+        let (begun, before, time) = (Instant::now(), count.load(Relaxed), processor_time(server));
         tokio::time::sleep(SPAN).await;
-        let rate = (count.load(Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+        let requests = (count.load(Relaxed) - before) as f64;
+        let requests_a_second = requests / begun.elapsed().as_secs_f64();
+        let time = time.and_then(|before| Some(processor_time(server)? - before));
         stop.store(true, Relaxed);
         for task in tasks {
             task.await.unwrap();
         }
-        rate
+        Round { requests_a_second, micros: time.map(|time| time.as_secs_f64() * 1e6 / requests) }
     })
 }
 
@@ -162,6 +218,31 @@ fn idle() {
     println!(
         "an idle server's 20 ms: {:+.2} ms at the median, {:+.2} ms at the 99th percentile",
         added[250], added[495]
+    );
+}
+
+/// What an open load of whole answers measures of a profile whose 99th percentile is 500 ms.
+fn p99() {
+    const RATE: f64 = 400.0;
+    let (_runtime, address) = serve("{ latency: { p50: 250ms, p99: 500ms }, load: 0s }", 100_000);
+    let target = Target::parse(&format!("http://{address}"), &Roots::System).unwrap();
+    let rate = Rate::new(RATE).unwrap();
+    let plan = Plan::new(rate, rate, units::Duration::from_secs(100), Spacing::Poisson, 1).unwrap();
+    let load = Load { streaming: false, ..Load::new(target, "llama3", Evaluation::shipped(), plan) };
+    let mut tally = Tally::new(plan, None);
+    let clients = Builder::new_current_thread().enable_all().build().unwrap();
+    clients.block_on(generate(&load, std::future::pending(), |arrival| tally.add(&arrival)));
+    let report = tally.report(plan.during());
+    let (times, lag) = (report.end_to_end.unwrap(), report.lag.unwrap());
+    println!(
+        "p99 of 500 ms: {:.0} ms ({:+.1} %), p50 of 250 ms: {:.0} ms ({:+.1} %), over {} requests; the clients \
+         were {:.1} ms late at their own p99",
+        times.p99 * 1e3,
+        (times.p99 / 0.5 - 1.0) * 100.0,
+        times.p50 * 1e3,
+        (times.p50 / 0.25 - 1.0) * 100.0,
+        times.count,
+        lag.p99 * 1e3
     );
 }
 

@@ -42,5 +42,6 @@ pub use lifecycle::{Lifecycle, Phase, Stage};
 pub use metrics::{BucketChoice, MetricProfile};
 pub use plan::Plan;
 pub use server::{Server, Start};
+pub(crate) use server::{fingerprint, with_hex};
 pub use settings::Settings;
 pub use sockets::{Running, connect_in_memory, start};

@@ -48,7 +48,7 @@ impl Default for Settings {
     }
 }
 
-/// The shape of error bodies on the OpenAI routes.
+/// The shape of error bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
@@ -59,6 +59,9 @@ pub enum Dialect {
     Vllm,
     /// vLLM before 0.10.1: flat, with `"object":"error"`.
     VllmV0,
+    /// Text Generation Inference: `{"error","error_type"}`, 422 for requests that cannot be what they say, and a body
+    /// on unhealthy health routes (its `router/src/server.rs`).
+    Tgi,
 }
 
 /// Slots, queue, cache, and how an answer's time is divided.

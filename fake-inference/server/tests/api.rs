@@ -190,11 +190,15 @@ async fn requests_that_cannot_be_answered_say_why_in_the_servers_dialect() {
     let error = vllm.chat(long.clone()).await.json();
     assert_eq!((&error["error"]["type"], &error["error"]["code"]), (&json!("BadRequestError"), &json!(400)));
     let mut flat = Client::memory(&server("server: { dialect: vllm-v0 }")).await;
-    let error = flat.chat(long).await.json();
+    let error = flat.chat(long.clone()).await.json();
     assert_eq!(
         (&error["object"], &error["type"], &error["code"]),
         (&json!("error"), &json!("BadRequestError"), &json!(400))
     );
+    let mut tgi = Client::memory(&server("server: { dialect: tgi }")).await;
+    let error = tgi.chat(long).await;
+    assert_eq!((error.status.as_u16(), &error.json()["error_type"]), (422, &json!("validation")));
+    assert!(error.json()["error"].as_str().unwrap().contains("maximum context length"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,6 +275,17 @@ async fn health_follows_the_weights_in_every_dialect() {
     assert_eq!(client.get("/v2/models/llama3/versions/3.1-70b/ready").await.status, 200);
     assert_eq!(client.get("/v2/models/llama3/versions/3.0/ready").await.status, 404);
     assert_eq!(client.get("/v2/models/other/ready").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_tgi_says_so_in_json() {
+    let file = "
+models: { 3.1-70b: { latency: { p50: 1s, p99: 1s }, load: 90s } }
+server: { dialect: tgi }";
+    let mut client = Client::memory(&server_of(file)).await;
+    let loading = client.get("/health").await;
+    assert_eq!(loading.status, 503);
+    assert_eq!(loading.json(), json!({ "error": "unhealthy", "error_type": "healthcheck" }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,6 +142,18 @@ async fn a_request_id_that_is_no_id_gets_400() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn thousands_of_idle_connections_keep_nobody_from_being_served() {
+    let server = server("");
+    let idle: Vec<_> = (0..5_000).map(|_| connect_in_memory(&server)).collect();
+    assert_eq!(Client::memory(&server).await.chat(json!({})).await.status, 200);
+    let begun = Instant::now();
+    for mut connection in idle {
+        assert_eq!(rest_of(&mut connection).await, "");
+    }
+    assert!(begun.elapsed().as_secs() <= 75, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed() {
     let mut connection = connect_in_memory(&server(""));
     let begun = Instant::now();

@@ -1,6 +1,8 @@
 //! What clients ask for, read from JSON: unknown fields are ignored, wrong types are said.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json_borrow::{ObjectAsVec, Value};
 
 use super::{Endpoint, Failure};
 use crate::answer::count_tokens;
@@ -53,7 +55,7 @@ impl Asked {
     /// # Errors
     /// 400 with the field that is wrong.
     pub(crate) fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Failure> {
-        let value: Value = serde_json::from_slice(body)
+        let value: Value<'_> = serde_json::from_slice(body)
             .map_err(|error| Failure::invalid(format!("The body is not valid JSON: {error}."), None))?;
         let Value::Object(map) = value else {
             return Err(Failure::invalid("The body must be a JSON object.", None));
@@ -113,7 +115,7 @@ impl Asked {
         if messages.is_empty() {
             return Err(Failure::invalid("`messages` must have at least one message.", Some("messages")));
         }
-        let (mut tokens, mut question) = (0, String::new());
+        let (mut tokens, mut question) = (0, Cow::Borrowed(""));
         for (index, message) in messages.iter().enumerate() {
             let (role, content) = read_message(message, index)?;
             tokens += count_tokens(&content);
@@ -123,7 +125,7 @@ impl Asked {
                 _ => {}
             }
         }
-        self.prompts = vec![Prompt { text: question, tokens: tokens as u32 }];
+        self.prompts = vec![Prompt { text: question.into_owned(), tokens: tokens as u32 }];
         self.json = wants_json(fields)?;
         self.tool = forced_tool(fields)?;
         Ok(())
@@ -184,21 +186,23 @@ impl Asked {
 }
 
 /// A message's role and its text.
-fn read_message(message: &Value, index: usize) -> Result<(&str, String), Failure> {
-    let place = format!("messages[{index}]");
-    let wrong = |what: &str| Failure::invalid(format!("`{place}` {what}."), Some(&place));
+fn read_message<'a>(message: &'a Value<'a>, index: usize) -> Result<(&'a str, Cow<'a, str>), Failure> {
+    let wrong = |what: &str| {
+        let place = format!("messages[{index}]");
+        Failure::invalid(format!("`{place}` {what}."), Some(&place))
+    };
     let object = message.as_object().ok_or_else(|| wrong("must be an object"))?;
     let role = object.get("role").and_then(Value::as_str).ok_or_else(|| wrong("must have a `role`"))?;
     if !["system", "developer", "user", "assistant", "tool", "function"].contains(&role) {
         return Err(wrong("has an unknown `role`"));
     }
     let content = match object.get("content") {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::Str(text)) => Cow::Borrowed(text.as_ref()),
         Some(Value::Array(parts)) => {
-            let texts: Option<Vec<_>> = parts.iter().map(|part| part.get("text")?.as_str()).collect();
-            texts.ok_or_else(|| wrong("has a part that is not text; only text is served"))?.join("\n")
+            let texts: Option<Vec<_>> = parts.iter().map(|part| part.get("text").as_str()).collect();
+            texts.ok_or_else(|| wrong("has a part that is not text; only text is served"))?.join("\n").into()
         }
-        None | Some(Value::Null) if role == "assistant" => String::new(),
+        None | Some(Value::Null) if role == "assistant" => Cow::Borrowed(""),
         _ => return Err(wrong("must have a `content` of text")),
     };
     Ok((role, content))
@@ -220,11 +224,11 @@ fn wants_json(fields: &Fields<'_>) -> Result<bool, Failure> {
 /// The function that `tool_choice` forces: a named one, or the first of `tools` where one is required.
 fn forced_tool(fields: &Fields<'_>) -> Result<Option<String>, Failure> {
     let tools = fields.list("tools")?.unwrap_or_default();
-    let name = |tool: &Value| tool.get("function")?.get("name")?.as_str().map(str::to_owned);
+    let name = |tool: &Value<'_>| tool.get("function").get("name").as_str().map(str::to_owned);
     let wrong = |what: &str| Failure::invalid(what, Some("tool_choice"));
     match fields.0.get("tool_choice") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(choice)) => match choice.as_str() {
+        Some(Value::Str(choice)) => match choice.as_ref() {
             "none" | "auto" => Ok(None),
             "required" => {
                 tools.first().and_then(name).map(Some).ok_or_else(|| wrong("`tool_choice` needs `tools`."))
@@ -247,7 +251,7 @@ fn stops(fields: &Fields<'_>) -> Result<Vec<String>, Failure> {
     let wrong = || Failure::invalid(format!("`stop` must be text or up to {MAX_STOPS} texts."), Some("stop"));
     match fields.0.get("stop") {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(stop)) => Ok(vec![stop.clone()]),
+        Some(Value::Str(stop)) => Ok(vec![stop.as_ref().to_owned()]),
         Some(Value::Array(stops)) if stops.len() <= MAX_STOPS => {
             stops.iter().map(|stop| stop.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
         }
@@ -260,7 +264,7 @@ fn prompts(fields: &Fields<'_>, name: &str) -> Result<Vec<Prompt>, Failure> {
     let wrong = |what: &str| Failure::invalid(format!("`{name}` {what}."), Some(name));
     let prompts = match fields.0.get(name) {
         None | Some(Value::Null) => return Err(fields.missing(name)),
-        Some(Value::String(text)) => vec![of_text(text)],
+        Some(Value::Str(text)) => vec![of_text(text)],
         Some(Value::Array(items)) => match items.first() {
             None => return Err(wrong("must not be empty")),
             Some(Value::Number(_)) => {
@@ -272,7 +276,7 @@ fn prompts(fields: &Fields<'_>, name: &str) -> Result<Vec<Prompt>, Failure> {
             Some(_) => items
                 .iter()
                 .map(|item| match item {
-                    Value::String(text) => Some(of_text(text)),
+                    Value::Str(text) => Some(of_text(text)),
                     Value::Array(ids) => of_ids(ids),
                     _ => None,
                 })
@@ -291,17 +295,17 @@ fn of_text(text: &str) -> Prompt {
     Prompt { text: text.to_owned(), tokens: count_tokens(text) as u32 }
 }
 
-fn of_ids(ids: &[Value]) -> Option<Prompt> {
+fn of_ids(ids: &[Value<'_>]) -> Option<Prompt> {
     let all = ids.iter().all(|id| id.as_u64().is_some());
     all.then(|| Prompt { text: String::new(), tokens: ids.len() as u32 })
 }
 
 /// The fields of an object, by type; null is as good as absent.
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a Map<String, Value>);
+struct Fields<'a>(&'a ObjectAsVec<'a>);
 
 impl<'a> Fields<'a> {
-    fn get(self, name: &str) -> Option<&'a Value> {
+    fn get(self, name: &str) -> Option<&'a Value<'a>> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
@@ -313,7 +317,7 @@ impl<'a> Fields<'a> {
         self,
         name: &str,
         what: &str,
-        read: impl Fn(&'a Value) -> Option<T>,
+        read: impl Fn(&'a Value<'a>) -> Option<T>,
     ) -> Result<Option<T>, Failure> {
         self.described(name, || what.to_owned(), read)
     }
@@ -323,7 +327,7 @@ impl<'a> Fields<'a> {
         self,
         name: &str,
         what: impl Fn() -> String,
-        read: impl Fn(&'a Value) -> Option<T>,
+        read: impl Fn(&'a Value<'a>) -> Option<T>,
     ) -> Result<Option<T>, Failure> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let wrong = || Failure::invalid(format!("`{name}` must be {}.", what()), Some(name));
@@ -338,12 +342,12 @@ impl<'a> Fields<'a> {
         Ok(self.typed(name, "true or false", Value::as_bool)?.unwrap_or(false))
     }
 
-    fn object(self, name: &str) -> Result<Option<&'a Map<String, Value>>, Failure> {
+    fn object(self, name: &str) -> Result<Option<&'a ObjectAsVec<'a>>, Failure> {
         self.typed(name, "an object", Value::as_object)
     }
 
-    fn list(self, name: &str) -> Result<Option<&'a [Value]>, Failure> {
-        self.typed(name, "a list", |value| value.as_array().map(Vec::as_slice))
+    fn list(self, name: &str) -> Result<Option<&'a [Value<'a>]>, Failure> {
+        self.typed(name, "a list", Value::as_array)
     }
 
     fn integer(self, name: &str) -> Result<Option<i64>, Failure> {

@@ -86,12 +86,17 @@ impl Failure {
             Dialect::VllmV0 => json!({
                 "object": "error", "message": message, "type": self.vllm_type(), "param": param, "code": status,
             }),
+            Dialect::Tgi => json!({ "error": message, "error_type": self.tgi_type() }),
         }
     }
 
     /// The response in the server's dialect.
     pub(crate) fn response(&self, server: &Server) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = match (server.settings.dialect, self.status) {
+            (Dialect::Tgi, 400) => 422,
+            (_, status) => status,
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(Body::from(self.body(server.settings.dialect).to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -118,6 +123,15 @@ impl Failure {
             429 => "rate_limit_error",
             400..=499 => "invalid_request_error",
             _ => "server_error",
+        }
+    }
+
+    fn tgi_type(&self) -> &'static str {
+        match self.status {
+            429 => "overloaded",
+            400..=499 => "validation",
+            503 => "healthcheck",
+            _ => "incomplete_generation",
         }
     }
 

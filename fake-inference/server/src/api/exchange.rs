@@ -15,7 +15,7 @@ use super::account::Account;
 use super::ask::Asked;
 use super::reply::{self, Choice, Header, Usage};
 use super::stream::{Live, Voice};
-use super::{Endpoint, Failure, Named, RequestId, body};
+use super::{Endpoint, Failure, RequestId, body};
 use crate::answer::Quality;
 use crate::clock::{rest, std_duration, until};
 use crate::connection::{End, Link};
@@ -24,7 +24,7 @@ use crate::fault::{Facts, MalformedBody, UsageFault};
 use crate::metrics::Finish;
 use crate::script::{FOR_EVER, Pace, script};
 use crate::treatment::{Terminal, Treatment};
-use crate::{Plan, Server};
+use crate::{Plan, Server, fingerprint, with_hex};
 
 mod content;
 mod pace;
@@ -249,20 +249,22 @@ impl Exchange {
     }
 
     fn header(&self) -> Header {
-        let identity = &self.server.identity;
-        let version = self.treatment.stale_version.as_deref().unwrap_or(&identity.version);
-        let stale = self.treatment.stale_version.is_some();
+        let server = &self.server;
+        let (model, fingerprint) = match self.treatment.stale_version.as_deref() {
+            None => (Arc::clone(&server.name), Arc::clone(&server.fingerprint)),
+            Some(stale) => (stale.into(), fingerprint(stale, &server.identity.revision)),
+        };
         let kind = match self.endpoint {
-            Endpoint::Chat => "chatcmpl",
-            Endpoint::Completions => "cmpl",
-            Endpoint::Embeddings => "embd",
+            Endpoint::Chat => "chatcmpl-",
+            Endpoint::Completions => "cmpl-",
+            Endpoint::Embeddings => "embd-",
         };
         Header {
             endpoint: self.endpoint,
-            id: format!("{kind}-{:016x}", self.server.chance.bits(&self.id, "id")),
-            created: self.server.clocks.unix_seconds() as u64,
-            model: if stale { version.to_owned() } else { identity.name.clone() },
-            fingerprint: format!("fp_{version}_{}", identity.revision),
+            id: with_hex(kind, server.chance.bits(&self.id, "id")),
+            created: server.clocks.unix_seconds() as u64,
+            model,
+            fingerprint,
         }
     }
 
@@ -299,7 +301,12 @@ impl Exchange {
     }
 
     fn finished(self, mut response: Response) -> Response {
-        response.extensions_mut().insert(Named(self.named.join(",")));
+        if self.server.settings.name_faults
+            && !self.named.is_empty()
+            && let Ok(named) = HeaderValue::from_str(&self.named.join(","))
+        {
+            response.headers_mut().insert("x-fault", named);
+        }
         response
     }
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Failure;
 use crate::Server;
-use crate::settings::{HealthRule, Settings};
+use crate::settings::{Dialect, HealthRule, Settings};
 
 /// What decides each health route unless the settings say otherwise.
 const DEFAULTS: [(&str, HealthRule); 10] = [
@@ -58,5 +58,11 @@ fn answer(server: &Server, rule: HealthRule) -> Response {
         HealthRule::Engine => server.is_ready(),
         HealthRule::Ready => server.is_ready() && !server.lifecycle.is_draining(),
     };
-    if healthy { StatusCode::OK.into_response() } else { StatusCode::SERVICE_UNAVAILABLE.into_response() }
+    match (healthy, server.settings.dialect) {
+        (true, _) => StatusCode::OK.into_response(),
+        (false, Dialect::Tgi) => Failure::new(503, "unhealthy").response(server),
+        (false, Dialect::Openai | Dialect::Vllm | Dialect::VllmV0) => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
 }

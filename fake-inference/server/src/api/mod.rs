@@ -48,9 +48,7 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) Arc<str>);
 
-/// The names of the faults that hit a request, for the response header.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Named(pub(crate) String);
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest identifier that a client may give a request.
 pub(crate) const MAX_REQUEST_ID: usize = 128;
@@ -108,14 +106,12 @@ fn finished(
     method: &'static str,
 ) -> Response {
     server.meters.response(handler, method, response.status().as_u16());
-    let named = response.extensions_mut().remove::<Named>().unwrap_or_default();
     let headers = response.headers_mut();
-    headers.extend(server.who.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let named = if server.settings.name_faults { named.0.as_str() } else { "" };
-    for (name, value) in [("x-request-id", id), ("x-fault", named)] {
-        if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    for (name, value) in &server.who {
+        headers.insert(name, value.clone());
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, id);
     }
     response
 }

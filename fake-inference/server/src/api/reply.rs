@@ -1,5 +1,7 @@
 //! The bodies of answers: whole ones, and the chunks of streams.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::Endpoint;
@@ -12,8 +14,8 @@ pub(crate) struct Header {
     pub(crate) endpoint: Endpoint,
     pub(crate) id: String,
     pub(crate) created: u64,
-    pub(crate) model: String,
-    pub(crate) fingerprint: String,
+    pub(crate) model: Arc<str>,
+    pub(crate) fingerprint: Arc<str>,
 }
 
 /// One choice, and where its tokens end.
@@ -251,8 +253,13 @@ fn bare<'a>(index: u32, finish_reason: Option<&'static str>) -> ChoiceBody<'a> {
     ChoiceBody { index, message: None, delta: None, text: None, logprobs: (), finish_reason }
 }
 
+/// As many bytes as most answers have, so that their text is not moved while it grows.
+const USUAL_BYTES: usize = 512;
+
 fn written(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("texts and numbers can always be written as JSON")
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, body).expect("texts and numbers can always be written as JSON");
+    String::from_utf8(bytes).expect("JSON of texts is a text")
 }
 
 /// The answer to a request for embeddings.

@@ -28,15 +28,14 @@ const TOKEN_V1_MORE: [f64; 6] = [5.0, 7.5, 10.0, 20.0, 40.0, 80.0];
 
 const CHOICES: [f64; 5] = [1.0, 2.0, 5.0, 10.0, 20.0];
 
+fn spec(name: &'static str, help: &'static str, measure: Measure, bounds: &[f64]) -> Spec {
+    Spec { name, help, measure, bounds: bounds.to_vec() }
+}
+
 /// The histograms of this engine for a model with this longest sequence.
 pub(super) fn specs(engine: Engine, max_tokens: u32) -> Vec<Spec> {
-    use Measure::{
-        Between, Choices, Decode, Duration, Inference, MaxTokens, MeanBetween, OutputTokens, Prefill,
-        PromptTokens, Queue, Ttft,
-    };
-    let spec = |name, help, measure, bounds: &[f64]| Spec { name, help, measure, bounds: bounds.to_vec() };
+    use Measure::{Choices, MaxTokens, OutputTokens, PromptTokens};
     let lengths = one_two_five(max_tokens);
-    let extended = |first: &[f64], more: &[f64]| [first, more].concat();
     let mut specs = vec![
         spec("vllm:request_prompt_tokens", "Number of prefill tokens processed.", PromptTokens, &lengths),
         spec(
@@ -53,11 +52,30 @@ pub(super) fn specs(engine: Engine, max_tokens: u32) -> Vec<Spec> {
             &lengths,
         ),
     ];
-    let ttft = ("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds.", Ttft);
+    specs.extend(times(engine));
+    if engine == Engine::V1 {
+        specs.push(spec(
+            "vllm:request_max_num_generation_tokens",
+            "Histogram of maximum number of requested generation tokens.",
+            MaxTokens,
+            &lengths,
+        ));
+    }
+    specs
+}
+
+/// The histograms of seconds.
+fn times(engine: Engine) -> Vec<Spec> {
+    use Measure::{Between, Decode, Duration, Inference, MeanBetween, Prefill, Queue, Ttft};
+    let ttft = |bounds| {
+        spec("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds.", Ttft, bounds)
+    };
+    let phase = |name, help, measure| spec(name, help, measure, &E2E_V1);
     let e2e = ("vllm:e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", Duration);
+    let token = [TOKEN_V0.as_slice(), &TOKEN_V1_MORE].concat();
     match engine {
-        Engine::V0 => specs.extend([
-            spec(ttft.0, ttft.1, ttft.2, &TTFT_V0),
+        Engine::V0 => vec![
+            ttft(&TTFT_V0),
             spec(
                 "vllm:time_per_output_token_seconds",
                 "Histogram of time per output token in seconds.",
@@ -65,47 +83,32 @@ pub(super) fn specs(engine: Engine, max_tokens: u32) -> Vec<Spec> {
                 &TOKEN_V0,
             ),
             spec(e2e.0, e2e.1, e2e.2, &E2E_V0),
-        ]),
-        Engine::V1 => {
-            let token = extended(&TOKEN_V0, &TOKEN_V1_MORE);
-            let phase = |name, help, measure| spec(name, help, measure, &E2E_V1);
-            specs.extend([
-                spec(ttft.0, ttft.1, ttft.2, &extended(&TTFT_V0, &TTFT_V1_MORE)),
-                spec(
-                    "vllm:inter_token_latency_seconds",
-                    "Histogram of inter-token latency in seconds.",
-                    Between,
-                    &token,
-                ),
-                spec(
-                    "vllm:request_time_per_output_token_seconds",
-                    "Histogram of time_per_output_token_seconds per request.",
-                    MeanBetween,
-                    &token,
-                ),
-                phase(e2e.0, e2e.1, e2e.2),
-                phase("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase.", Queue),
-                phase(
-                    "vllm:request_inference_time_seconds",
-                    "Histogram of time spent in RUNNING phase.",
-                    Inference,
-                ),
-                phase(
-                    "vllm:request_prefill_time_seconds",
-                    "Histogram of time spent in PREFILL phase.",
-                    Prefill,
-                ),
-                phase("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase.", Decode),
-                spec(
-                    "vllm:request_max_num_generation_tokens",
-                    "Histogram of maximum number of requested generation tokens.",
-                    MaxTokens,
-                    &lengths,
-                ),
-            ]);
-        }
+        ],
+        Engine::V1 => vec![
+            ttft(&[TTFT_V0.as_slice(), &TTFT_V1_MORE].concat()),
+            spec(
+                "vllm:inter_token_latency_seconds",
+                "Histogram of inter-token latency in seconds.",
+                Between,
+                &token,
+            ),
+            spec(
+                "vllm:request_time_per_output_token_seconds",
+                "Histogram of time_per_output_token_seconds per request.",
+                MeanBetween,
+                &token,
+            ),
+            phase(e2e.0, e2e.1, e2e.2),
+            phase("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase.", Queue),
+            phase(
+                "vllm:request_inference_time_seconds",
+                "Histogram of time spent in RUNNING phase.",
+                Inference,
+            ),
+            phase("vllm:request_prefill_time_seconds", "Histogram of time spent in PREFILL phase.", Prefill),
+            phase("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase.", Decode),
+        ],
     }
-    specs
 }
 
 /// 1, 2, 5, 10, … up to the longest sequence (vllm/v1/metrics/loggers.py: build_1_2_5_buckets).
