@@ -160,36 +160,46 @@ fn wrong(known: &Known, variety: u64) -> Known {
     Known::Fact(other.into_iter().find(|city| city != fact).unwrap_or("Atlantis").to_owned())
 }
 
-/// `sum of A and B`, `A + B`, `A plus B`, and so for differences and products.
+/// `A + B`, `A plus B`, or else `sum of A and B`, and so for differences and products.
 fn arithmetic(prompt: &str) -> Option<i128> {
-    let words: Vec<&str> = prompt
-        .split(|c: char| c.is_whitespace() || "?.,;:!=".contains(c))
-        .filter(|w| !w.is_empty())
-        .collect();
-    let number = |word: &str| word.parse::<i64>().ok().map(i128::from);
-    let infix = words.windows(3).find_map(|three| {
-        let (a, b) = (number(three[0])?, number(three[2])?);
-        match three[1] {
-            "+" | "plus" => Some(a + b),
-            "-" | "minus" => Some(a - b),
-            "*" | "x" | "×" | "times" => Some(a * b),
-            _ => None,
+    let between = |c: char| c.is_whitespace() || matches!(c, '?' | '.' | ',' | ';' | ':' | '!' | '=');
+    let mut last = [""; 5];
+    let mut named = None;
+    for word in prompt.split(between).filter(|word| !word.is_empty()) {
+        last.rotate_left(1);
+        last[4] = word;
+        let [_, _, a, operator, b] = last;
+        if let Some(result) = infix(a, operator, b) {
+            return Some(result);
         }
-    });
-    infix.or_else(|| {
-        words.windows(5).find_map(|five| {
-            if five[1] != "of" || five[3] != "and" {
-                return None;
-            }
-            let (a, b) = (number(five[2])?, number(five[4])?);
-            match five[0] {
-                "sum" => Some(a + b),
-                "difference" => Some(a - b),
-                "product" => Some(a * b),
-                _ => None,
-            }
-        })
-    })
+        named = named.or_else(|| of_two(last));
+    }
+    named
+}
+
+fn number(word: &str) -> Option<i128> {
+    word.parse::<i64>().ok().map(i128::from)
+}
+
+fn infix(a: &str, operator: &str, b: &str) -> Option<i128> {
+    let compute: fn(i128, i128) -> i128 = match operator {
+        "+" | "plus" => |a, b| a + b,
+        "-" | "minus" => |a, b| a - b,
+        "*" | "x" | "×" | "times" => |a, b| a * b,
+        _ => return None,
+    };
+    Some(compute(number(a)?, number(b)?))
+}
+
+fn of_two(words: [&str; 5]) -> Option<i128> {
+    let [operation, "of", a, "and", b] = words else { return None };
+    let operator = match operation {
+        "sum" => "+",
+        "difference" => "-",
+        "product" => "*",
+        _ => return None,
+    };
+    infix(a, operator, b)
 }
 
 fn capital(prompt: &str) -> Option<String> {

@@ -38,16 +38,38 @@ impl Chance {
 
     /// 64 bits for a request and a purpose.
     pub fn bits(self, request: &str, purpose: &str) -> u64 {
+        self.of(request).bits(purpose)
+    }
+
+    /// A number in `[0, 1)`, in steps of 2⁻⁵³.
+    pub fn uniform(self, request: &str, purpose: &str) -> f64 {
+        self.of(request).uniform(purpose)
+    }
+
+    /// The chance of one request, for several purposes.
+    pub fn of(self, request: &str) -> OfRequest {
         let mut hasher = SipHasher24::new_with_keys(self.seed, KEY);
         hasher.write(request.as_bytes());
         hasher.write(&[0xff]);
+        OfRequest(hasher)
+    }
+}
+
+/// The chance of one request: the hash after its identifier.
+#[derive(Debug, Clone, Copy)]
+pub struct OfRequest(SipHasher24);
+
+impl OfRequest {
+    /// 64 bits for a purpose.
+    pub fn bits(self, purpose: &str) -> u64 {
+        let mut hasher = self.0;
         hasher.write(purpose.as_bytes());
         hasher.finish()
     }
 
     /// A number in `[0, 1)`, in steps of 2⁻⁵³.
-    pub fn uniform(self, request: &str, purpose: &str) -> f64 {
-        (self.bits(request, purpose) >> 11) as f64 / (1_u64 << 53) as f64
+    pub fn uniform(self, purpose: &str) -> f64 {
+        (self.bits(purpose) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

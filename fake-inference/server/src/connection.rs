@@ -61,7 +61,7 @@ impl Transport for tokio::io::DuplexStream {
     fn reset_on_close(&self) {}
 }
 
-/// Serves one connection until its client leaves, a fault ends it, or `stop` says how it has to end:
+/// Serves one connection by `answer`, which may end it by the link, until its client leaves, a fault ends it, or `stop` says how it has to end:
 /// `Close` after the request that is being served, `Reset` at once.
 pub(crate) async fn serve<T, F, A>(
     transport: T,
@@ -71,14 +71,12 @@ pub(crate) async fn serve<T, F, A>(
 ) where
     T: Transport,
     F: Future<Output = Response> + Send + 'static,
-    A: Fn(Request) -> F + Send + Sync + 'static,
+    A: Fn(Link, Request) -> F + Send + Sync + 'static,
 {
     let (ends, mut ended) = watch::channel(None);
     let link = Link(Some(Arc::new(ends)));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(link.clone());
-        let response = answer(request);
+        let response = answer(link.clone(), request.map(Body::new));
         async move { Ok::<_, Infallible>(response.await) }
     });
     let watched = Watched::new(transport, std_duration(limits.write_timeout));

@@ -32,7 +32,7 @@ mod treatment;
 
 pub use admin::{Gate, NoGate};
 pub use answer::{Quality, Question, answer, count_tokens, tokens};
-pub use chance::Chance;
+pub use chance::{Chance, OfRequest};
 pub use engine::{Engine, Full, Load, Seat};
 pub use fault::{Definition, FaultSet, Origin, Rejected};
 pub use file::{BehaviourFile, Run};

@@ -20,8 +20,9 @@ impl Plan {
     /// What this behaviour makes of a request: the duration is the quantile at a number of the request's
     /// own, and each share hits it where another number of its own lies below the share.
     pub fn of(effective: &Effective, chance: Chance, request: &str) -> Self {
-        let below = |share: units::Ratio, purpose| chance.uniform(request, purpose) < share.as_f64();
-        let uniform = chance.uniform(request, "latency").max(f64::EPSILON);
+        let chance = chance.of(request);
+        let below = |share: units::Ratio, purpose| chance.uniform(purpose) < share.as_f64();
+        let uniform = chance.uniform("latency").max(f64::EPSILON);
         let fails = below(effective.errors, "errors");
         Self {
             duration: Duration::from_secs_f64(effective.latency.quantile(uniform)),

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::CONNECTION;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,7 +15,7 @@ use units::Duration;
 use crate::admin::{self, Gate};
 use crate::api;
 use crate::clock::std_duration;
-use crate::connection::{self, End, Transport};
+use crate::connection::{self, End, Link, Transport};
 use crate::lifecycle::Stage;
 use crate::server::Server;
 use crate::settings::{Limits, ShutdownMode};
@@ -208,17 +206,8 @@ async fn serve_one<T: Transport>(
     stop: watch::Receiver<Option<End>>,
 ) {
     let limits = server.settings.limits;
-    let answer = move |request: Request| {
-        let (server, router) = (Arc::clone(&server), router.clone());
-        async move {
-            let mut response = api::respond(Arc::clone(&server), router, request).await;
-            if server.lifecycle.is_draining() {
-                // Whoever keeps its connections has to go to another pod.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
-        }
-    };
+    let answer =
+        move |link: Link, request: Request| api::respond(Arc::clone(&server), router.clone(), link, request);
     connection::serve(transport, limits, stop, answer).await;
 }
 
@@ -238,7 +227,7 @@ async fn serve_admin(
         };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            let answer = move |request: Request| api::routed(router.clone(), request);
+            let answer = move |_: Link, request: Request| api::routed(router.clone(), request);
             connection::serve(stream, limits, stop, answer).await;
             drop(slot);
         });

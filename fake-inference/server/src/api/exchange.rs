@@ -15,7 +15,7 @@ use super::account::Account;
 use super::ask::Asked;
 use super::reply::{self, Choice, Header, Usage};
 use super::stream::{Live, Voice};
-use super::{Endpoint, Failure, RequestId, body};
+use super::{Caller, Endpoint, Failure, body};
 use crate::answer::Quality;
 use crate::clock::{rest, std_duration, until};
 use crate::connection::{End, Link};
@@ -45,10 +45,9 @@ struct Exchange {
 /// Answers a request on one of the model's routes.
 pub(super) async fn answer(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
     let opened = Instant::now();
-    let (head, content) = request.into_parts();
-    let id = head.extensions.get::<RequestId>().cloned();
-    let id = id.map_or_else(|| server.next_request_id(), |RequestId(id)| id);
-    let link = head.extensions.get::<Link>().cloned().unwrap_or_default();
+    let (mut head, content) = request.into_parts();
+    let caller = head.extensions.remove::<Caller>();
+    let caller = caller.unwrap_or_else(|| Caller::unknown(&server));
     if server.lifecycle.refuses_requests() {
         let failure = Failure::overloaded(503, "The server is shutting down.", Duration::from_secs(1));
         return Failure { closes: true, ..failure }.response(&server);
@@ -57,7 +56,7 @@ pub(super) async fn answer(server: Arc<Server>, endpoint: Endpoint, request: Req
         Ok(asked) => asked,
         Err(failure) => return failure.response(&server),
     };
-    let mut exchange = Exchange::open(server, endpoint, id, link, opened, asked, &head.headers);
+    let mut exchange = Exchange::open(server, endpoint, caller, opened, asked, &head.headers);
     let response = exchange.respond().await;
     exchange.finished(response)
 }
@@ -79,12 +78,12 @@ impl Exchange {
     fn open(
         server: Arc<Server>,
         endpoint: Endpoint,
-        id: Arc<str>,
-        link: Link,
+        caller: Caller,
         opened: Instant,
         asked: Asked,
         headers: &HeaderMap,
     ) -> Self {
+        let Caller { id, link } = caller;
         let facts = Facts {
             request: &id,
             path: endpoint.path(),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -23,6 +24,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use crate::Server;
+use crate::connection::Link;
 
 /// A route that answers with the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,11 +46,22 @@ impl Endpoint {
     }
 }
 
-/// The identifier of a request: the client's `X-Request-Id`, or one of the server's.
+/// Who asks, as handlers learn it.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) Arc<str>);
+struct Caller {
+    /// The identifier of the request: the client's `X-Request-Id`, or one of the server's.
+    id: Arc<str>,
+    link: Link,
+}
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Caller {
+    /// One who did not come over a connection.
+    fn unknown(server: &Server) -> Self {
+        Self { id: server.next_request_id(), link: Link::default() }
+    }
+}
 
 /// The longest identifier that a client may give a request.
 pub(crate) const MAX_REQUEST_ID: usize = 128;
@@ -73,7 +86,12 @@ pub(crate) fn routes(server: &Arc<Server>) -> Router {
 }
 
 /// Answers a request: gives it its identifier, and every response the headers that say who answered.
-pub(crate) async fn respond(server: Arc<Server>, router: Router, mut request: Request) -> Response {
+pub(crate) async fn respond(
+    server: Arc<Server>,
+    router: Router,
+    link: Link,
+    mut request: Request,
+) -> Response {
     let given = request.headers().get("x-request-id").cloned();
     let id = match given.as_ref().map(HeaderValue::to_str) {
         None => server.next_request_id(),
@@ -85,7 +103,7 @@ pub(crate) async fn respond(server: Arc<Server>, router: Router, mut request: Re
         }
     };
     let (handler, method) = (handler(request.uri().path()), method(request.method()));
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    request.extensions_mut().insert(Caller { id: Arc::clone(&id), link });
     let response = routed(router, request).await;
     finished(&server, response, &id, handler, method)
 }
@@ -112,6 +130,10 @@ fn finished(
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);
+    }
+    if server.lifecycle.is_draining() {
+        // Whoever keeps its connections has to go to another pod.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
