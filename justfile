@@ -39,7 +39,7 @@ bench:
 
 # compare with Prometheus, expr and kustomize themselves; needs Go and kustomize
 oracle:
-    cargo test -p promql -p rules -p conditions -p manifests -p rehearse --features oracle
+    cargo test -p promql -p rules -p conditions -p manifests -p rehearse -p fake-inference --features oracle
 
 # run the suite with each of the planted bugs, and see it fail
 planted:

@@ -61,7 +61,8 @@ impl Transport for tokio::io::DuplexStream {
     fn reset_on_close(&self) {}
 }
 
-/// Serves one connection by `answer`, which may end it by the link, until its client leaves, a fault ends it, or `stop` says how it has to end:
+/// Serves one connection by `answer`, which may end it by the link, until its client leaves, a fault ends it, or `stop`
+/// says how it has to end:
 /// `Close` after the request that is being served, `Reset` at once.
 pub(crate) async fn serve<T, F, A>(
     transport: T,

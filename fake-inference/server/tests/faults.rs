@@ -54,14 +54,6 @@ fn millis(answer: &Answer) -> u128 {
     answer.took.as_millis()
 }
 
-#[test]
-fn each_kind_has_a_test_here_that_begins_with_its_name() {
-    let here = include_str!("faults.rs");
-    for kind in fake_inference::fault::KINDS {
-        assert!(here.contains(&format!("\nasync fn {kind}_")), "{kind}");
-    }
-}
-
 // Latency.
 
 #[tokio::test(start_paused = true)]

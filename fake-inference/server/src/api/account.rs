@@ -39,6 +39,7 @@ impl Account {
             finish: Finish::Abort,
             duration: 0.0,
             ttft: None,
+            validation: opened.elapsed().as_secs_f64(),
             queue: 0.0,
             prefill: 0.0,
             decode: 0.0,

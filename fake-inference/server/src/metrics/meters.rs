@@ -28,6 +28,8 @@ pub(crate) struct Observation {
     pub(crate) duration: f64,
     /// `None` where no token came.
     pub(crate) ttft: Option<f64>,
+    /// To read the request and to see that it can be answered.
+    pub(crate) validation: f64,
     pub(crate) queue: f64,
     pub(crate) prefill: f64,
     pub(crate) decode: f64,
@@ -48,6 +50,7 @@ pub(crate) enum Measure {
     Between,
     /// The mean time between two tokens of a request.
     MeanBetween,
+    Validation,
     Queue,
     /// Prefill and decode.
     Inference,
@@ -274,6 +277,7 @@ impl Observation {
             Measure::Ttft => Some((self.ttft?, 1)),
             Measure::Between => Some((between?, self.output_tokens - 1)),
             Measure::MeanBetween => Some((between?, 1)),
+            Measure::Validation => Some((self.validation, 1)),
             Measure::Queue => Some((self.queue, 1)),
             Measure::Inference => Some((self.prefill + self.decode, 1)),
             Measure::Prefill => Some((self.prefill, 1)),

@@ -14,7 +14,8 @@ const BETWEEN: [f64; 23] = [
     0.400, 0.600, 0.800, 1.0, 2.0, 4.0, 6.0, 8.0,
 ];
 
-/// SGLang's histograms (sglang python/sglang/srt/metrics/collector.py: TokenizerMetricsCollector).
+/// SGLang's histograms (sglang python/sglang/srt/metrics/collector.py: TokenizerMetricsCollector; the gauges are those
+/// of its SchedulerMetricsCollector).
 pub(super) fn specs() -> Vec<Spec> {
     let spec = |name, help, measure, bounds: &[f64]| Spec { name, help, measure, bounds: bounds.to_vec() };
     vec![
@@ -41,10 +42,13 @@ pub(super) fn specs() -> Vec<Spec> {
 
 /// SGLang's page.
 pub(super) fn families(page: &Page<'_>) -> Vec<Family> {
-    let labels: Labels =
-        vec![("engine_type".into(), "unified".to_owned()), ("model_name".into(), page.identity.name.clone())];
+    // The scheduler, one for each rank, says which it is; the tokenizer does not.
+    let labels: Labels = vec![("model_name".into(), page.identity.name.clone())];
+    let ranks = [("engine_type", "unified"), ("pp_rank", "0"), ("tp_rank", "0")];
+    let ranks = ranks.map(|(name, value)| (name.into(), value.to_owned()));
+    let of_scheduler: Labels = labels.iter().cloned().chain(ranks).collect();
     let load = page.load;
-    let gauge = |name, help, value| Family::single(name, help, Kind::Gauge, labels.clone(), value);
+    let gauge = |name, help, value| Family::single(name, help, Kind::Gauge, of_scheduler.clone(), value);
     let counter = |name, help, value| Family::single(name, help, Kind::Counter, labels.clone(), value);
     let done = page.finished(Finish::Stop) + page.finished(Finish::Length);
     let mut families = vec![

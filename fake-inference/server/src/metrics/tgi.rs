@@ -15,30 +15,23 @@ pub(super) fn bounds() -> Vec<f64> {
 /// The histograms of Text Generation Inference: seconds, though no name says so.
 pub(super) fn specs(max_tokens: u32) -> Vec<Spec> {
     let spec = |name, help, measure| Spec { name, help, measure, bounds: bounds() };
+    let lengths = |name, help, measure| Spec { name, help, measure, bounds: lengths(max_tokens) };
     vec![
         spec("tgi_request_duration", "Total time.", Measure::Duration),
+        spec("tgi_request_validation_duration", "Time to read the request.", Measure::Validation),
         spec("tgi_request_queue_duration", "Time in the queue.", Measure::Queue),
         spec("tgi_request_inference_duration", "Time in the batch.", Measure::Inference),
         spec("tgi_request_mean_time_per_token_duration", "Mean time a token.", Measure::MeanBetween),
-        Spec {
-            name: "tgi_request_input_length",
-            help: "Tokens of the prompt.",
-            measure: Measure::PromptTokens,
-            bounds: lengths(max_tokens),
-        },
-        Spec {
-            name: "tgi_request_generated_tokens",
-            help: "Tokens of the answer.",
-            measure: Measure::OutputTokens,
-            bounds: lengths(max_tokens),
-        },
+        lengths("tgi_request_input_length", "Tokens of the prompt.", Measure::PromptTokens),
+        lengths("tgi_request_generated_tokens", "Tokens of the answer.", Measure::OutputTokens),
+        lengths("tgi_request_max_new_tokens", "The most tokens of the answer.", Measure::MaxTokens),
     ]
 }
 
-/// A hundred equal parts of the longest sequence.
+/// A hundred equal parts of the longest sequence (router/src/server.rs: start).
 fn lengths(max_tokens: u32) -> Vec<f64> {
-    let part = (max_tokens / 100).max(1);
-    (1..=100).map(|n| f64::from(n * part)).collect()
+    let part = f64::from(max_tokens) / 100.0;
+    (1..=100).map(|n| part * f64::from(n)).collect()
 }
 
 /// Text Generation Inference's page. Its counters have no `_total`.
