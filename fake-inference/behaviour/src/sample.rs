@@ -63,10 +63,11 @@ impl Batch {
     }
 
     /// The counts as Prometheus exposes them: for each `le`, all requests up to it; the last is `+Inf`.
-    pub fn cumulative(&self) -> impl Iterator<Item = f64> {
-        self.buckets.iter().scan(0.0, |sum, count| {
-            *sum += count;
-            Some(*sum)
+    pub fn cumulative(&self) -> impl ExactSizeIterator<Item = f64> {
+        let mut sum = 0.0;
+        self.buckets.iter().map(move |count| {
+            sum += count;
+            sum
         })
     }
 }
@@ -97,19 +98,16 @@ impl AddAssign<&Self> for Batch {
 pub struct Sampler {
     effective: Effective,
     cells: Vec<Cell>,
-    /// For each cell, the uniform 32-bit number below which one that is not in an earlier cell falls in it.
-    uppers: Vec<u64>,
     /// The first cell that is slow; the number of cells where nothing is.
     slow_from: usize,
+    /// The bucket of that cell, and of those after it the ones after it. Cells before it are buckets.
+    slow_bucket: usize,
     buckets: usize,
-    /// For each first byte of a 32-bit number, the first cell that such a number can fall in.
-    guide: [u8; 256],
+    table: Table,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Cell {
-    /// The bucket that it is, or is part of.
-    bucket: usize,
     /// The probability of a duration in this cell.
     probability: f64,
     /// The probability of this cell among this and the ones after it.
@@ -127,17 +125,12 @@ impl Sampler {
         edges.extend(threshold.filter(|threshold| !buckets.has_bound(*threshold)));
         edges.sort_by(f64::total_cmp);
 
-        let cells = cells(&effective, buckets, &edges);
-        let shares = edges.iter().map(|edge| effective.latency.cdf(*edge));
-        let uppers = shares.map(|share| (share * (1_u64 << 32) as f64) as u64).chain([1 << 32]);
-        let uppers: Vec<u64> = uppers.collect();
+        let cells = cells(&effective, &edges);
         let slow_from =
             threshold.map_or(cells.len(), |threshold| edges.partition_point(|e| *e < threshold) + 1);
-        let guide = std::array::from_fn(|byte| {
-            let lowest = (byte as u64) << 24;
-            uppers.partition_point(|upper| *upper <= lowest) as u8
-        });
-        Self { effective, cells, uppers, slow_from, buckets: buckets.count(), guide }
+        let slow_bucket = slow_from + buckets.count() - cells.len();
+        let table = Table::new(&effective, &edges);
+        Self { effective, cells, slow_from, slow_bucket, buckets: buckets.count(), table }
     }
 
     /// The behaviour that it samples.
@@ -163,11 +156,14 @@ impl Sampler {
         self.count_durations(requests, draws, &mut counts);
 
         let counts = &counts[..self.cells.len()];
+        let (quick, slow) = counts.split_at(self.slow_from);
+        let add = |(bucket, count): (&mut f64, &f64)| *bucket += count;
+        batch.buckets.iter_mut().zip(quick).for_each(add);
+        batch.buckets[self.slow_bucket..].iter_mut().zip(slow).for_each(add);
         for (cell, count) in self.cells.iter().zip(counts) {
-            batch.buckets[cell.bucket] += count;
             batch.duration_sum += count * cell.mean;
         }
-        let took_long = counts[self.slow_from..].iter().fold(0.0, |sum, count| sum + count);
+        let took_long = slow.iter().fold(0.0, |sum, count| sum + count);
         batch.requests += requests;
         self.count_outcomes(requests - took_long, took_long, draws, batch);
     }
@@ -187,7 +183,7 @@ impl Sampler {
 
     /// A number for each request, which says where it falls.
     fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
-        let mut tally = [0_u32; MAX_CELLS];
+        let mut tally = [0_u32; 1 << u8::BITS];
         let mut numbers = [0; 4 * AT_A_TIME];
         let mut left = requests;
         while left > 0 {
@@ -195,7 +191,7 @@ impl Sampler {
             let numbers = &mut numbers[..4 * some];
             rng.fill_bytes(numbers);
             for number in numbers.as_chunks().0 {
-                tally[self.cell_of(u32::from_le_bytes(*number))] += 1;
+                tally[usize::from(self.table.cell_of(u32::from_le_bytes(*number)))] += 1;
             }
             left -= some;
         }
@@ -211,16 +207,6 @@ impl Sampler {
             *count = binomial(left, cell.among_rest, rng);
             left -= *count;
         }
-    }
-
-    /// The cell in which a uniform number falls: rising with it, so that the same number gives a slower
-    /// profile a slower answer.
-    fn cell_of(&self, uniform: u32) -> usize {
-        let mut index = usize::from(self.guide[(uniform >> 24) as usize]);
-        while u64::from(uniform) >= self.uppers[index] {
-            index += 1;
-        }
-        index
     }
 
     /// Decides which of the requests fail, are truncated or are wrong, given how many were in time and
@@ -249,7 +235,7 @@ impl Sampler {
 }
 
 /// The cells between these ascending edges, and the one above the last.
-fn cells(effective: &Effective, buckets: &Buckets, edges: &[f64]) -> Vec<Cell> {
+fn cells(effective: &Effective, edges: &[f64]) -> Vec<Cell> {
     let latency = effective.latency;
     let lower = std::iter::once(0.0).chain(edges.iter().copied());
     let upper = edges.iter().copied().chain(std::iter::once(f64::INFINITY));
@@ -259,13 +245,45 @@ fn cells(effective: &Effective, buckets: &Buckets, edges: &[f64]) -> Vec<Cell> {
             let probability = latency.between(from, to);
             let rest = latency.slower_than(from);
             Cell {
-                bucket: if from > 0.0 { buckets.bounds().partition_point(|bound| *bound <= from) } else { 0 },
                 probability,
                 among_rest: if to.is_infinite() { 1.0 } else { (probability / rest).min(1.0) },
                 mean: latency.mean_between(from, to),
             }
         })
         .collect()
+}
+
+/// Where uniform 32-bit numbers fall. Every cell's index fits in a byte.
+#[derive(Debug, Clone)]
+struct Table {
+    /// A number below this, and not in an earlier cell, falls in this cell.
+    uppers: [u64; 1 << u8::BITS],
+    /// For each first byte of a number, the first cell that such a number can fall in.
+    guide: [u8; 1 << u8::BITS],
+}
+
+impl Table {
+    fn new(effective: &Effective, edges: &[f64]) -> Self {
+        let mut uppers = [1 << 32; 1 << u8::BITS];
+        for (upper, edge) in uppers.iter_mut().zip(edges) {
+            *upper = (effective.latency.cdf(*edge) * (1_u64 << 32) as f64) as u64;
+        }
+        let guide = std::array::from_fn(|byte| {
+            let lowest = (byte as u64) << 24;
+            uppers.partition_point(|upper| *upper <= lowest) as u8
+        });
+        Self { uppers, guide }
+    }
+
+    /// The cell in which a uniform number falls: rising with it, so that the same number gives a slower
+    /// profile a slower answer.
+    fn cell_of(&self, uniform: u32) -> u8 {
+        let mut cell = self.guide[(uniform >> 24) as usize];
+        while u64::from(uniform) >= self.uppers[usize::from(cell)] {
+            cell += 1;
+        }
+        cell
+    }
 }
 
 #[cfg(test)]
