@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -56,8 +57,17 @@ fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
 /// assert_eq!(labels.get("role"), Some("canary"));
 /// assert_eq!(labels.get("pod"), None);
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels(Arc<[Label]>);
+
+impl Hash for Labels {
+    /// Of the values alone: sets that differ only in names are rare.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for label in self.iter() {
+            state.write(label.value.as_bytes());
+        }
+    }
+}
 
 impl Labels {
     /// Collects labels; of several with one name the last counts.

@@ -5,8 +5,8 @@ use planted::Bug;
 
 use crate::storage::STALE_NAN;
 
-/// Rows that there is room for from the first one on: a quarter of an hour of scrapes.
-const ROOM: usize = 64;
+/// Rows that there is room for from the first one on: scrapes of an hour, four a minute.
+const ROOM: usize = 240;
 
 /// One row for each moment, with one value for each series, so that a scrape adds one row. Stale markers are kept apart, so that a
 /// range of samples is a range of rows: range functions skip markers, and an instant lookup asks whether
