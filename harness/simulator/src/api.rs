@@ -18,7 +18,7 @@ use crate::kubernetes::{Deployment, Pod, ReplicaSet};
 use crate::rollouts::RolloutState;
 
 /// An object's place in the store; never used again after a deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(u32);
 
 impl ObjectId {

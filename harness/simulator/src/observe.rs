@@ -46,6 +46,9 @@ pub(crate) fn on_change(world: &mut World<'_>, change: &Change) {
 
 /// Writes an entry for everything that looks different since the last call.
 pub(crate) fn write_changes(world: &mut World<'_>) {
+    if world.observed.touched.is_empty() && world.observed.shown == world.entries.len() {
+        return;
+    }
     let touched = std::mem::take(&mut world.observed.touched);
     for id in &touched {
         write_change(world, *id);

@@ -6,16 +6,13 @@
 //! first pod is ready, since a deployment that has never served has no clients; from then on a moment
 //! without a ready endpoint fails them all.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use behaviour::{Arrivals, Batch, Buckets, Draws};
 use scenario::Scenario;
 use timeline::Role;
 use units::{Duration, Rate, Time};
 
 use crate::api::ObjectId;
-use crate::kubernetes::{Pod, as_pod, endpoints};
+use crate::kubernetes::{as_pod, endpoints};
 use crate::run::Options;
 use crate::{Task, World, rollouts};
 
@@ -25,7 +22,7 @@ mod service;
 mod slow;
 
 use account::Group;
-use meter::{Container, Meter, Samplers};
+use meter::{Container, Meter, Meters, Samplers};
 pub use slow::slow_bound;
 
 /// The longest span of one entry of the account.
@@ -41,7 +38,7 @@ pub struct State<'a> {
     begun: bool,
     /// The Service that is called, once one leads to a model.
     service: Option<ObjectId>,
-    meters: BTreeMap<ObjectId, Meter<'a>>,
+    meters: Meters<'a>,
     samplers: Samplers,
     /// The start of the present account.
     since: Time,
@@ -51,7 +48,7 @@ pub struct State<'a> {
     unserved_draws: Draws,
 }
 
-impl<'a> State<'a> {
+impl State<'_> {
     pub(crate) fn new(scenario: &Scenario, options: &Options) -> Self {
         Self {
             rate: scenario.traffic.rate,
@@ -59,7 +56,7 @@ impl<'a> State<'a> {
             seed: options.seed,
             begun: false,
             service: None,
-            meters: BTreeMap::new(),
+            meters: Meters::default(),
             samplers: Samplers::new(Buckets::default()),
             since: Time::ZERO,
             unserved: 0.0,
@@ -79,24 +76,12 @@ impl<'a> State<'a> {
 
     /// A pod's counters as it exposes them.
     pub(crate) fn counters(&self, pod: ObjectId) -> Option<&Batch> {
-        self.meters.get(&pod).map(Meter::counters)
-    }
-
-    /// Counts for another container of a pod from now on.
-    fn measure(&mut self, id: ObjectId, pod: &Pod, container: Container<'a>, now: Time) {
-        let buckets = &self.samplers.buckets;
-        match self.meters.entry(id) {
-            Entry::Occupied(known) => known.into_mut().restart(container, buckets),
-            Entry::Vacant(new) => {
-                let draws = Draws::new(self.arrivals, self.seed, &format!("pod {}", pod.ordinal));
-                new.insert(Meter::new(draws, container, buckets, now));
-            }
-        }
+        self.meters.get(pod).map(Meter::counters)
     }
 
     /// The pods that requests go to.
     fn served(&self) -> impl Iterator<Item = (ObjectId, &Group)> {
-        self.meters.iter().filter_map(|(pod, meter)| Some((*pod, meter.group.as_ref()?)))
+        self.meters.iter().filter_map(|meter| Some((meter.pod, meter.group.as_ref()?)))
     }
 }
 
@@ -139,16 +124,24 @@ pub(crate) fn close(world: &mut World<'_>) {
 pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
     let now = world.now();
     let World { api, scenario, traffic, actions, .. } = world;
+    let State { meters, samplers, .. } = traffic;
     let Some(pod) = as_pod(api.get(id)) else { return };
     let Some(started) = pod.started else { return };
-    if traffic.meters.get(&id).is_none_or(|meter| meter.started() != started) {
+    let counted = meters.get(id).map(Meter::started);
+    if counted != Some(started) {
         let profile = pod.model.as_deref().and_then(|version| scenario.models.get(version));
         let Some(profile) = profile else { return };
-        let container = Container { started, profile, pod: u64::from(pod.model_ordinal) };
-        traffic.measure(id, pod, container, now);
+        let container = Container { started, profile, pod_of_model: u64::from(pod.model_ordinal) };
+        match meters.get_mut(id) {
+            Some(meter) => meter.restart(container, &samplers.buckets),
+            None => {
+                let draws = Draws::new(traffic.arrivals, traffic.seed, &format!("pod {}", pod.ordinal));
+                meters.insert(Meter::new(id, draws, container, &samplers.buckets, now));
+            }
+        }
     }
-    if let Some(meter) = traffic.meters.get_mut(&id) {
-        meter.advance(now, actions.clock, pod.serving_from.is_some(), &mut traffic.samplers);
+    if let Some(meter) = meters.get_mut(id) {
+        meter.advance(now, actions.clock, pod.serving_from.is_some(), samplers);
     }
 }
 
@@ -156,13 +149,13 @@ pub(crate) fn advance_pod(world: &mut World<'_>, id: ObjectId) {
 /// by the last scrape or account.
 pub(crate) fn requests_of_canary(world: &World<'_>, rollout: ObjectId, range: Duration) -> f64 {
     let from = world.now() - range;
-    let of_canary = |pod: &ObjectId| {
-        world.api.get(*pod).owner.is_some_and(|set| {
+    let of_canary = |meter: &&Meter<'_>| {
+        world.api.get(meter.pod).owner.is_some_and(|set| {
             world.api.get(set).owner == Some(rollout) && rollouts::role_of(world, set) == Role::Canary
         })
     };
-    let meters = world.traffic.meters.iter().filter(|(pod, _)| of_canary(pod));
-    meters.map(|(_, meter)| meter.requests_since(from)).sum()
+    let meters = world.traffic.meters.iter().filter(of_canary);
+    meters.map(|meter| meter.requests_since(from)).sum()
 }
 
 /// Brings every counter to the present.
@@ -200,13 +193,13 @@ fn routes(world: &mut World<'_>) -> Vec<(ObjectId, Group)> {
 
 fn route(world: &mut World<'_>, routes: Vec<(ObjectId, Group)>) {
     let share = world.traffic.rate.per_second() / routes.len().max(1) as f64;
-    for meter in world.traffic.meters.values_mut() {
+    for meter in world.traffic.meters.iter_mut() {
         (meter.rate, meter.group) = (0.0, None);
     }
     world.traffic.begun |= !routes.is_empty();
     for (pod, group) in routes {
         advance_pod(world, pod);
-        if let Some(meter) = world.traffic.meters.get_mut(&pod) {
+        if let Some(meter) = world.traffic.meters.get_mut(pod) {
             (meter.rate, meter.group) = (share, Some(group));
         }
     }

@@ -104,7 +104,7 @@ pub(super) fn write(world: &mut World<'_>) {
     let traffic = &mut world.traffic;
     let since = std::mem::replace(&mut traffic.since, now);
     let mut groups: BTreeMap<Group, Totals> = BTreeMap::new();
-    for meter in traffic.meters.values_mut() {
+    for meter in traffic.meters.iter_mut() {
         let Some(group) = meter.group.clone() else { continue };
         let totals = groups.entry(group).or_default();
         *totals = *totals + meter.account();

@@ -8,6 +8,7 @@ use units::{Duration, Ratio, Time};
 
 use super::account::{Group, Totals};
 use crate::actions::Clock;
+use crate::api::ObjectId;
 
 /// Counters older than this are not looked back at.
 const HISTORY: Duration = Duration::from_mins(60);
@@ -15,9 +16,40 @@ const HISTORY: Duration = Duration::from_mins(60);
 /// Behaviours whose samplers are kept; more are seen only while something ramps.
 const SAMPLERS_KEPT: usize = 16;
 
+/// The meters of pods, found by a pod's place in the store.
+#[derive(Debug, Default)]
+pub(super) struct Meters<'a>(Vec<Option<Box<Meter<'a>>>>);
+
+impl<'a> Meters<'a> {
+    pub(super) fn get(&self, pod: ObjectId) -> Option<&Meter<'a>> {
+        self.0.get(pod.index())?.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, pod: ObjectId) -> Option<&mut Meter<'a>> {
+        self.0.get_mut(pod.index())?.as_deref_mut()
+    }
+
+    /// Gives a pod its first meter.
+    pub(super) fn insert(&mut self, meter: Meter<'a>) {
+        let index = meter.pod.index();
+        self.0.resize_with(self.0.len().max(index + 1), || None);
+        self.0[index] = Some(Box::new(meter));
+    }
+
+    /// All of them, in the order in which their pods were created.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Meter<'a>> {
+        self.0.iter().filter_map(Option::as_deref)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Meter<'a>> {
+        self.0.iter_mut().filter_map(Option::as_deref_mut)
+    }
+}
+
 /// What a pod has counted, and how fast it goes on.
 #[derive(Debug)]
 pub(super) struct Meter<'a> {
+    pub(super) pod: ObjectId,
     /// Requests a second that are sent to it now.
     pub(super) rate: f64,
     /// How they are accounted; `None` where none are sent.
@@ -43,8 +75,8 @@ pub(super) struct Meter<'a> {
 pub(super) struct Container<'a> {
     pub(super) started: Time,
     pub(super) profile: &'a Profile,
-    /// The pod's count among those of its model version.
-    pub(super) pod: u64,
+    /// The pod's count among those of its model version, from 0.
+    pub(super) pod_of_model: u64,
 }
 
 /// A behaviour that lasts, unless the scenario's clock starts before.
@@ -57,8 +89,15 @@ struct Steady {
 
 impl<'a> Meter<'a> {
     /// A meter that has counted nothing yet.
-    pub(super) fn new(draws: Draws, container: Container<'a>, buckets: &Buckets, now: Time) -> Self {
+    pub(super) fn new(
+        pod: ObjectId,
+        draws: Draws,
+        container: Container<'a>,
+        buckets: &Buckets,
+        now: Time,
+    ) -> Self {
         Self {
+            pod,
             rate: 0.0,
             group: None,
             draws,
@@ -147,7 +186,7 @@ impl Container<'_> {
         };
         let age = from.since(self.started);
         let Piece { effective, lasts } =
-            self.profile.piece(Moment { age, now: Time::ZERO + on_clock, pod: self.pod });
+            self.profile.piece(Moment { age, now: Time::ZERO + on_clock, pod: self.pod_of_model });
         Steady { sampler: samplers.of(effective), clock, until: from + lasts }
     }
 }
@@ -204,14 +243,15 @@ mod tests {
     });
 
     fn container(started: u64) -> Container<'static> {
-        Container { started: Time::from_secs(started), profile: &PROFILE, pod: 0 }
+        Container { started: Time::from_secs(started), profile: &PROFILE, pod_of_model: 0 }
     }
 
     /// A meter that counts ten requests a second from second 100 on.
     fn meter() -> (Meter<'static>, Samplers) {
         let (samplers, draws) =
             (Samplers::new(Buckets::default()), Draws::new(Arrivals::Expected, 1, "test"));
-        let mut meter = Meter::new(draws, container(90), &samplers.buckets, Time::from_secs(100));
+        let pod = ObjectId::default();
+        let mut meter = Meter::new(pod, draws, container(90), &samplers.buckets, Time::from_secs(100));
         meter.rate = 10.0;
         (meter, samplers)
     }
