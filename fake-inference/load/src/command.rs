@@ -64,6 +64,9 @@ pub struct LoadCommand {
     /// 1s if none is given. The report goes to standard error.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "1s")]
     spans: Option<Duration>,
+    /// Sends nothing before the server lists its models, but for no longer than this.
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<Duration>,
 }
 
 /// Checks of a server, as a pull request's tests run them.
@@ -212,17 +215,14 @@ impl LoadCommand {
 
     async fn measure(&self, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), Problem> {
         let (questions, plan) = (evaluation(self.evaluation.as_ref())?, self.plan()?);
+        let mut load = self.server.unasked(questions, plan, Some(&self.requests))?;
+        if let Some(within) = self.wait {
+            load = load.awaited(within).await;
+        }
         let report = match self.spans {
-            None => {
-                let load = self.server.load(questions, plan, Some(&self.requests)).await?;
-                self.whole(&load).await
-            }
-            Some(width) => {
-                // A server that comes later is a part of what clients see.
-                let model = self.server.model.as_deref().unwrap_or_default();
-                let load = self.server.with_model(model, questions, plan, Some(&self.requests))?;
-                self.in_spans(&load, width, out).await?
-            }
+            None => self.whole(&self.server.with_first_model(load).await?).await,
+            // A server that comes later is a part of what clients see.
+            Some(width) => self.in_spans(&load, width, out).await?,
         };
         print(if self.spans.is_some() { errors } else { out }, self.server.format, &report)?;
         match report.unreachable() {
@@ -327,8 +327,21 @@ impl ServerArguments {
         plan: Plan,
         requests: Option<&RequestArguments>,
     ) -> Result<Load, Problem> {
-        let load = self.with_model(self.model.as_deref().unwrap_or_default(), questions, plan, requests)?;
-        if self.model.is_some() {
+        self.with_first_model(self.unasked(questions, plan, requests)?).await
+    }
+
+    /// The load that the arguments describe, as it is before the server was asked anything.
+    fn unasked(
+        &self,
+        questions: Evaluation,
+        plan: Plan,
+        requests: Option<&RequestArguments>,
+    ) -> Result<Load, Problem> {
+        self.with_model(self.model.as_deref().unwrap_or_default(), questions, plan, requests)
+    }
+
+    async fn with_first_model(&self, load: Load) -> Result<Load, Problem> {
+        if !load.model.is_empty() {
             return Ok(load);
         }
         match load.client().model().await {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until, timeout};
 use units::{Duration, Time};
 
 use crate::clock::{Clock, std_duration};
@@ -17,6 +17,9 @@ use crate::report::Report;
 use crate::spans::{Span, Spans};
 use crate::tally::Tally;
 use crate::target::Target;
+
+/// The time between two looks at a server that is awaited.
+const TRIES: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Whom to ask, what, when and how.
 #[derive(Debug, Clone)]
@@ -60,6 +63,26 @@ impl Load {
             reuse: Reuse::KeepAlive,
             max_in_flight: 1000,
             id_prefix: "load".to_owned(),
+        }
+    }
+
+    /// Waits until the server lists its models, for `within` at most. A load that named no model then names
+    /// the first of them.
+    pub async fn awaited(self, within: Duration) -> Self {
+        let listed = async {
+            let mut tries = interval(TRIES);
+            tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tries.tick().await;
+                // A client of its own: what its connections learned of the server is of no use later.
+                if let Some(first) = self.client().models().await.ok().and_then(|it| it.into_iter().next()) {
+                    return first;
+                }
+            }
+        };
+        match timeout(std_duration(within), listed).await {
+            Ok(first) if self.model.is_empty() => Self { model: first, ..self },
+            Ok(_) | Err(_) => self,
         }
     }
 

@@ -31,6 +31,9 @@ pub(crate) struct Called {
     pub(crate) port: u16,
 }
 
+/// The longest time from a ready pod to a Service that leads to it, before clients begin all the same.
+const ENDPOINTS_LAG: Duration = Duration::from_secs(15);
+
 /// Without a request, whoever else computes goes first, and waiting clients would count answers as slow.
 const SHARE_OF_CPU: &str = "100m";
 
@@ -163,6 +166,7 @@ impl Clients {
             "--arrivals=poisson".to_owned(),
             format!("--seed={}", self.seed),
             "--spans".to_owned(),
+            format!("--wait={ENDPOINTS_LAG}"),
             "--whole".to_owned(),
             format!("--requests-per-connection={REQUESTS_PER_CONNECTION}"),
         ];

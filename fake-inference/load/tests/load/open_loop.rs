@@ -293,3 +293,35 @@ async fn the_report_reads_well() {
     insta::assert_snapshot!("report", report);
     insta::assert_json_snapshot!("report_json", report);
 }
+
+/// A server that ends connections until a second has passed, and lists the model `m` from then on.
+fn late_server() -> crate::scripted::Scripted {
+    server(|asked| {
+        let list = r#"{"data":[{"id":"m"}]}"#;
+        if asked.at < StdDuration::from_secs(1) {
+            vec![Step::Close]
+        } else {
+            whole("200 OK", "application/json", list)
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_waits_for_a_server_that_comes_late() {
+    let begun = tokio::time::Instant::now();
+    let unnamed = Load { model: String::new(), ..load(&late_server().target, 1.0, 1.0) };
+    let ready = unnamed.awaited(Duration::from_secs(5)).await;
+    let waited = begun.elapsed().as_millis();
+    assert_eq!(ready.model, "m");
+    assert!((1_000..=1_051).contains(&waited), "{waited} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_does_not_wait_for_ever() {
+    let begun = tokio::time::Instant::now();
+    let unnamed = Load { model: String::new(), ..load(&late_server().target, 1.0, 1.0) };
+    let load = unnamed.awaited(Duration::from_millis(500)).await;
+    let waited = begun.elapsed().as_millis();
+    assert_eq!(load.model, "");
+    assert!((500..=501).contains(&waited), "{waited} ms");
+}
