@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cluster::components::{FOLDER_VARIABLE, Lock, NODE_IMAGE_VARIABLE, Sources};
 use cluster::host::undo::undo;
-use cluster::host::{About, Cluster, Docker, Journal, Kept, Kind, Made, Places, Reaper, State};
+use cluster::host::{About, Cluster, Docker, Journal, Kept, Kind, Made, Note, Places, Reaper, State};
 use cluster::{Demand, Rehearsal, Repository, Session, Stage, Supply};
 use futures::stream::{StreamExt as _, iter};
 use manifests::tree::Tree;
@@ -132,11 +132,13 @@ impl Machine<'_> {
         let prepared = self.prepare(how, alone, wanted)?;
         let demand = demand(&prepared)?;
         let session = match &how.reuse {
-            Some(name) => Session::reopen(&self.supply, self.kept(name)?, &demand, &stages).await?,
+            Some(name) => {
+                Session::reopen(&self.supply, self.kept(name, &prepared)?, &demand, &stages).await?
+            }
             None => Session::open(&self.supply, self.journal, &demand, &stages).await?,
         };
         if how.keep {
-            self.keep(&session)?;
+            self.keep(&session, &prepared)?;
         }
         let ran = self.run_prepared(&session, jobs, &prepared, &stages).await?;
         if !how.keep && how.reuse.is_none() {
@@ -231,17 +233,16 @@ impl Machine<'_> {
         wanted.iter().enumerate().map(prepare).collect()
     }
 
-    /// A cluster that was kept. What this run makes in it is in the journal from before it is made.
-    fn kept(&self, name: &str) -> Result<Cluster, Failure> {
+    /// A cluster that was kept.
+    fn kept(&self, name: &str, prepared: &[Prepared<'_>]) -> Result<Cluster, Failure> {
         let kept = Kept::find(self.state, name)?;
-        let objects = Made::Objects { cluster: kept.name.clone(), kubeconfig: kept.kubeconfig.clone() };
-        let note = self.journal.note(objects)?;
+        let note = self.note_what_is_made_in(&kept, prepared)?;
         Ok(Cluster { name: kept.name, kubeconfig: kept.kubeconfig, note })
     }
 
     /// Takes the cluster out of the run's hands, whatever becomes of the run. What the run makes in it stays
     /// in the journal.
-    fn keep(&self, session: &Session) -> Result<(), Failure> {
+    fn keep(&self, session: &Session, prepared: &[Prepared<'_>]) -> Result<(), Failure> {
         let lock = self.supply.lock.components();
         let about = About {
             rehearse: env!("CARGO_PKG_VERSION").to_owned(),
@@ -253,10 +254,20 @@ impl Machine<'_> {
             "kept the cluster {}; use it again with --reuse {}, remove it with `rehearse clean {}`",
             kept.name, kept.name, kept.name
         ));
-        let objects = Made::Objects { cluster: kept.name.clone(), kubeconfig: kept.kubeconfig.clone() };
-        self.journal.note(objects)?;
+        self.note_what_is_made_in(&kept, prepared)?;
         output::say(&format!("  kubectl --kubeconfig {} get pods -A", display(&kept.kubeconfig)));
         Ok(())
+    }
+
+    /// Puts what a run makes in a cluster that stays into the journal, before it is made.
+    fn note_what_is_made_in(&self, kept: &Kept, prepared: &[Prepared<'_>]) -> Result<Note, Failure> {
+        let (cluster, kubeconfig) = (&kept.name, &kept.kubeconfig);
+        for Prepared { repository_name: name, .. } in prepared {
+            let (cluster, kubeconfig, name) = (cluster.clone(), kubeconfig.clone(), name.clone());
+            self.journal.note(Made::Repository { cluster, kubeconfig, name })?;
+        }
+        let objects = Made::Objects { cluster: cluster.clone(), kubeconfig: kubeconfig.clone() };
+        Ok(self.journal.note(objects)?)
     }
 }
 

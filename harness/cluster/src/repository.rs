@@ -1,5 +1,7 @@
 //! The Git server inside the cluster.
 
+use std::path::Path;
+
 use git::{Commit, fast_import};
 use serde_json::{Value, json};
 
@@ -33,8 +35,7 @@ impl Repository {
     /// # Errors
     /// A server that does not answer.
     pub(crate) async fn create(server: &Server, name: &str) -> Result<Self, Failure> {
-        let pod = server.ready_pod(PLACE, &format!("app.kubernetes.io/name={PLACE}")).await?;
-        let repository = Self { name: name.to_owned(), pod };
+        let repository = Self::find(server, name).await?;
         let folder = repository.folder();
         let branch = format!("--initial-branch={BRANCH}");
         let init = ["git", "init", "--quiet", "--bare", &branch, &folder];
@@ -66,9 +67,23 @@ impl Repository {
         server.exec(PLACE, &self.pod, &["rm", "-rf", &self.folder()], b"").await.map(drop)
     }
 
+    async fn find(server: &Server, name: &str) -> Result<Self, Failure> {
+        let pod = server.ready_pod(PLACE, &format!("app.kubernetes.io/name={PLACE}")).await?;
+        Ok(Self { name: name.to_owned(), pod })
+    }
+
     fn folder(&self) -> String {
         format!("/srv/git/{}.git", self.name)
     }
+}
+
+/// Removes a repository, if it is there, from the cluster that a kubeconfig leads to.
+///
+/// # Errors
+/// A server that does not answer.
+pub(crate) async fn remove_by(kubeconfig: &Path, name: &str) -> Result<(), Failure> {
+    let server = Server::connect(kubeconfig).await?;
+    Repository::find(&server, name).await?.remove(&server).await
 }
 
 /// Installs the Git server.

@@ -11,10 +11,10 @@ use cluster::host::{Journal, Kept, State};
 use crate::common::{Room, program, run};
 
 /// How many runs are killed that make a cluster, and how long the last of them lives.
-const COLD: (u32, Duration) = (10, Duration::from_secs(110));
+const COLD: (u32, Duration) = (10, Duration::from_secs(60));
 
 /// How many are killed that use a cluster which stays.
-const WARM: (u32, Duration) = (10, Duration::from_secs(45));
+const WARM: (u32, Duration) = (10, Duration::from_secs(30));
 
 /// Tells the clusters of this test from others.
 const IDENTITY: &str = "hostk";
@@ -80,22 +80,20 @@ fn containers() -> Vec<String> {
     names.lines().filter(|name| name.contains(IDENTITY)).map(str::to_owned).collect()
 }
 
-/// What has the label of a run in a cluster, of the kinds that runs make.
-fn labelled(node: &str) -> String {
+/// What runs have left in a cluster: what has the label of one, of the kinds that runs make, and repositories.
+fn left_in(node: &str) -> String {
     let kinds = "namespaces,configmaps,deployments,services,pods,clusterroles,clusterrolebindings,\
                  applications.argoproj.io,appprojects.argoproj.io,applicationsets.argoproj.io";
-    let kubectl = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", kinds];
-    let mut command = Command::new("docker");
-    command.args(["exec", node]).args(kubectl).args([
-        "--all-namespaces",
-        "-l",
-        "rehearse.dev/run",
-        "-o",
-        "name",
-    ]);
-    let listed = command.output().unwrap();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    String::from_utf8(listed.stdout).unwrap()
+    let labelled = ["get", kinds, "--all-namespaces", "-l", "rehearse.dev/run", "-o", "name"];
+    let repositories = ["exec", "-n", "rehearse-git", "deploy/rehearse-git", "--", "ls", "/srv/git"];
+    kubectl(node, &labelled) + &kubectl(node, &repositories)
+}
+
+fn kubectl(node: &str, arguments: &[&str]) -> String {
+    let kubectl = ["exec", node, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"];
+    let told = Command::new("docker").args(kubectl).args(arguments).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap()
 }
 
 /// A cluster that is gone when the test ends, also where that fails.
@@ -126,7 +124,7 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing() {
     for kill in 0..kills {
         machine.kill_after(longest * kill / kills, &["--reuse", name]);
         machine.assert_nothing_is_left(&format!("warm, kill {kill}"));
-        assert_eq!(labelled(&node.0), "", "warm, kill {kill}");
+        assert_eq!(left_in(&node.0), "", "warm, kill {kill}");
     }
     let again = run(&mut machine.command(&["run", "calm.yaml", "--engine", "kind", "--reuse", name]));
     assert_eq!(again.code, 0, "the cluster is as good as before: {again:#?}");

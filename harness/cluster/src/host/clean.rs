@@ -68,7 +68,7 @@ impl Found {
         };
         match looked {
             Ok(made) => self.in_use.extend(made.into_iter().filter_map(|made| match made {
-                Made::Objects { cluster, .. } => Some(cluster),
+                Made::Objects { cluster, .. } | Made::Repository { cluster, .. } => Some(cluster),
                 Made::Cluster { .. } | Made::Container { .. } | Made::Program { .. } => None,
             })),
             Err(failure) => self.failures.push(failure),

@@ -52,6 +52,15 @@ pub enum Made {
         /// How it is reached.
         kubeconfig: PathBuf,
     },
+    /// A repository on the Git server of a cluster that stays.
+    Repository {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How it is reached.
+        kubeconfig: PathBuf,
+        /// The repository's name.
+        name: String,
+    },
     /// A container of the docker engine that is not a cluster's node. Its name holds the run's id.
     Container {
         /// Its name.
@@ -70,6 +79,7 @@ impl fmt::Display for Made {
         match self {
             Self::Cluster { name } => write!(f, "the cluster {name}"),
             Self::Objects { cluster, .. } => write!(f, "the run's objects in {cluster}"),
+            Self::Repository { cluster, name, .. } => write!(f, "the repository {name} in {cluster}"),
             Self::Container { name } => write!(f, "the container {name}"),
             Self::Program { arguments } => write!(f, "the running program `{}`", arguments.join(" ")),
         }

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::host::docker::Docker;
 use crate::host::kind::{self, Late};
 use crate::host::{Journal, Made, RunId, objects, processes};
+use crate::repository;
 
 /// Undoes all that stands in a journal, and ends the journal if that went well. `tell` gets a line for each
 /// thing that is removed. What could not be undone stays in the journal and is returned.
@@ -55,6 +56,12 @@ impl Undoing<'_> {
                 let is_there = kind::clusters(self.docker().await?).await?.contains(cluster);
                 let removed = if is_there { objects::remove_by(kubeconfig, &self.run).await? } else { 0 };
                 (removed > 0).then(|| format!("removed {removed} objects of the run from {cluster}"))
+            }
+            Made::Repository { cluster, kubeconfig, name } => {
+                if kind::clusters(self.docker().await?).await?.contains(cluster) {
+                    repository::remove_by(kubeconfig, name).await?;
+                }
+                None
             }
         };
         if let Some(told) = told {

@@ -18,7 +18,7 @@ use kube::api::{Api, PostParams};
 use tokio::time::sleep;
 
 /// How often a run is killed.
-const KILLS: u32 = 20;
+const KILLS: u32 = 6;
 
 /// The longest that a run lives: longer than a cluster takes to come up.
 const LONGEST: Duration = Duration::from_secs(40);

@@ -151,6 +151,11 @@ fn anything() -> impl Strategy<Value = Made> {
             cluster: ClusterName::of(&RunId::parse(&run).unwrap()),
             kubeconfig: PathBuf::from("/some/where"),
         }),
+        ("[a-z0-9]{1,20}", ".{0,30}").prop_map(|(run, name)| Made::Repository {
+            cluster: ClusterName::of(&RunId::parse(&run).unwrap()),
+            kubeconfig: PathBuf::from("/some/where"),
+            name,
+        }),
     ]
 }
 
