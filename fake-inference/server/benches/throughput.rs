@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -26,10 +27,9 @@ use tokio::runtime::{Builder, Runtime};
 use units::Rate;
 
 const CONNECTIONS: usize = 128;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 const SPAN: Duration = Duration::from_secs(1);
-/// Both ends of each are in this process, and many systems allow 20,000 open files.
-const STREAMS: usize = 9_900;
+const STREAMS: usize = 10_000;
 const BODY: &str =
     r#"{"model":"llama3","messages":[{"role":"user","content":"What is the sum of 17 and 25?"}]}"#;
 
@@ -40,6 +40,10 @@ fn main() {
         return;
     }
     let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    if let [CLIENTS, address] = chosen.iter().map(|it| it.as_str()).collect::<Vec<_>>()[..] {
+        hold_streams(address.parse().unwrap());
+        return;
+    }
     let benches: [(&str, fn()); 4] =
         [("throughput", throughput), ("idle", idle), ("p99", p99), ("streams", streams)];
     for (name, bench) in benches {
@@ -52,7 +56,7 @@ fn main() {
 /// Rounds of the constant body and of the server in turns.
 fn throughput() {
     let (_base_runtime, base) = baseline();
-    let (_runtime, ours) = serve("{ latency: { p50: 1us, p99: 1us }, load: 0s }", 1_000_000);
+    let (_runtime, ours, _) = serve("{ latency: { p50: 1us, p99: 1us }, load: 0s }", 1_000_000);
     let (mut rates, mut times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (constant, measured) = (round(base, BASELINE), round(ours, SERVER));
@@ -128,7 +132,7 @@ fn baseline() -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr) {
+fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr, Arc<Server>) {
     let text = format!("models: {{ m: {profile} }}\nserver: {{ engine: {{ queue: {{ limit: 100000 }} }} }}");
     let file = BehaviourFile::read("bench", text.as_bytes()).unwrap();
     let identity = Identity { name: "llama3".into(), max_batch_size: slots, ..Identity::default() };
@@ -143,7 +147,7 @@ fn serve(profile: &str, slots: usize) -> (Runtime, SocketAddr) {
     let running = runtime.block_on(start(Arc::clone(&server), "127.0.0.1:0".parse().unwrap(), None)).unwrap();
     let address = running.address;
     runtime.spawn(async move { running.ended().await });
-    (runtime, address)
+    (runtime, address, server)
 }
 
 fn round(address: SocketAddr, server: &str) -> Round {
@@ -151,6 +155,12 @@ fn round(address: SocketAddr, server: &str) -> Round {
     let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     clients.block_on(async {
         let mut tasks = Vec::new();
+        // Clients that never sleep: no server's time is spent on waking them.
+        tokio::spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
         for _ in 0..CONNECTIONS {
             tasks.push(tokio::spawn(client(address, Arc::clone(&count), Arc::clone(&stop))));
         }
@@ -199,7 +209,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 
 /// How far an idle server is from its profile, one request at a time.
 fn idle() {
-    let (_runtime, address) = serve("{ latency: { p50: 20ms, p99: 20ms }, load: 0s }", 32);
+    let (_runtime, address, _) = serve("{ latency: { p50: 20ms, p99: 20ms }, load: 0s }", 32);
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let (request, mut buffer) = (request(""), vec![0; 16 << 10]);
@@ -224,7 +234,7 @@ fn idle() {
 /// What an open load of whole answers measures of a profile whose 99th percentile is 500 ms.
 fn p99() {
     const RATE: f64 = 400.0;
-    let (_runtime, address) = serve("{ latency: { p50: 250ms, p99: 500ms }, load: 0s }", 100_000);
+    let (_runtime, address, _) = serve("{ latency: { p50: 250ms, p99: 500ms }, load: 0s }", 100_000);
     let target = Target::parse(&format!("http://{address}"), &Roots::System).unwrap();
     let rate = Rate::new(RATE).unwrap();
     let plan = Plan::new(rate, rate, units::Duration::from_secs(100), Spacing::Poisson, 1).unwrap();
@@ -253,32 +263,48 @@ fn resident() -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// What so many streams hold while they are under way: both ends are in this process.
+/// Asks for a process that holds the clients' ends of streams: both ends would be more files than one may have open.
+const CLIENTS: &str = "clients";
+
+/// What so many streams hold in the server's process while they are under way.
 fn streams() {
-    let (runtime, address) = serve("{ latency: { p50: 20s, p99: 20s }, load: 0s }", 1_000_000);
-    let request = request("\"stream\":true,");
+    let (_runtime, address, server) = serve("{ latency: { p50: 40s, p99: 40s }, load: 0s }", 1_000_000);
     let before = resident();
-    let open = runtime.block_on(async {
-        let mut open = Vec::new();
-        for _ in 0..STREAMS {
-            let Ok(mut stream) = TcpStream::connect(address).await else { break };
-            if stream.write_all(request.as_bytes()).await.is_err() {
-                break;
-            }
-            open.push(stream);
-        }
-        tokio::time::sleep(Duration::from_secs(8)).await;
-        open
-    });
-    match (before, resident()) {
+    let mut clients = Command::new(std::env::current_exe().unwrap());
+    clients.args(["--bench", CLIENTS, &address.to_string()]).stdin(Stdio::piped());
+    let mut clients = clients.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.requests_under_way() < STREAMS && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // By now every stream has sent tokens: its first comes after a fifth of its time.
+    std::thread::sleep(Duration::from_secs(12));
+    let (under_way, after) = (server.requests_under_way(), resident());
+    drop(clients.stdin.take());
+    clients.wait().unwrap();
+    match (before, after) {
         (Some(before), Some(after)) => {
-            let each = after.saturating_sub(before) as f64 / open.len() as f64;
+            let more = after.saturating_sub(before) as f64;
+            let each = more / under_way as f64;
             println!(
-                "{} streams: {} MiB, {each:.1} KiB each, both ends",
-                open.len(),
-                (after - before) / 1024
+                "{under_way} streams at once: {:.0} MiB of the server, {each:.1} KiB each",
+                more / 1024.0
             );
         }
-        _ => println!("{} streams; this system does not tell the memory", open.len()),
+        _ => println!("{under_way} streams at once; this system does not tell the memory"),
     }
+}
+
+/// Opens the streams and reads them until standard input ends.
+fn hold_streams(address: SocketAddr) {
+    let request = request("\"stream\":true,");
+    let clients = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    clients.block_on(async {
+        for _ in 0..STREAMS {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+        }
+    });
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
 }

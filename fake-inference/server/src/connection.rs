@@ -7,8 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
-use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -72,12 +70,12 @@ pub(crate) async fn serve<T, F, A>(
 ) where
     T: Transport,
     F: Future<Output = Response> + Send + 'static,
-    A: Fn(Link, Request) -> F + Send + Sync + 'static,
+    A: Fn(Link, hyper::Request<Incoming>) -> F + Send + Sync + 'static,
 {
     let (ends, mut ended) = watch::channel(None);
     let link = Link(Some(Arc::new(ends)));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let response = answer(link.clone(), request.map(Body::new));
+        let response = answer(link.clone(), request);
         async move { Ok::<_, Infallible>(response.await) }
     });
     let watched = Watched::new(transport, std_duration(limits.write_timeout));

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -206,8 +208,9 @@ async fn serve_one<T: Transport>(
     stop: watch::Receiver<Option<End>>,
 ) {
     let limits = server.settings.limits;
-    let answer =
-        move |link: Link, request: Request| api::respond(Arc::clone(&server), router.clone(), link, request);
+    let answer = move |link: Link, request: Request<Incoming>| {
+        api::respond(Arc::clone(&server), router.clone(), link, request)
+    };
     connection::serve(transport, limits, stop, answer).await;
 }
 
@@ -227,7 +230,9 @@ async fn serve_admin(
         };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            let answer = move |_: Link, request: Request| api::routed(router.clone(), request);
+            let answer = move |_: Link, request: Request<Incoming>| {
+                api::routed(router.clone(), request.map(Body::new))
+            };
             connection::serve(stream, limits, stop, answer).await;
             drop(slot);
         });

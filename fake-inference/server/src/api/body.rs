@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering::Relaxed;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -24,7 +24,7 @@ pub(crate) async fn read(
     server: &Server,
     limits: Limits,
     headers: &HeaderMap,
-    body: Body,
+    body: impl HttpBody<Data = Bytes> + Unpin,
 ) -> Result<Vec<u8>, Failure> {
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -38,7 +38,7 @@ pub(crate) async fn read(
 }
 
 async fn read_frames(
-    mut body: Body,
+    mut body: impl HttpBody<Data = Bytes> + Unpin,
     limits: &Limits,
     held: &mut Held<'_>,
     deadline: Instant,
@@ -79,7 +79,7 @@ fn too_large(limits: &Limits) -> Failure {
     Failure { closes: true, ..Failure::new(413, message) }
 }
 
-async fn discard(mut body: Body) {
+async fn discard(mut body: impl HttpBody<Data = Bytes> + Unpin) {
     let deadline = Instant::now() + DISCARD_TIME;
     let mut left = DISCARDED;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use behaviour::{Latency, Lognormal, Profile};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 use units::Duration;
 
@@ -15,7 +15,7 @@ use super::account::Account;
 use super::ask::Asked;
 use super::reply::{self, Choice, Header, Usage};
 use super::stream::{Live, Voice};
-use super::{Caller, Endpoint, Failure, body};
+use super::{Endpoint, Failure, body};
 use crate::answer::Quality;
 use crate::clock::{rest, std_duration, until};
 use crate::connection::{End, Link};
@@ -42,12 +42,16 @@ struct Exchange {
     named: Vec<String>,
 }
 
-/// Answers a request on one of the model's routes.
-pub(super) async fn answer(server: Arc<Server>, endpoint: Endpoint, request: Request) -> Response {
+/// Answers a request on one of the model's routes. `id` is the client's `X-Request-Id`, or one of the server's.
+pub(super) async fn answer(
+    server: Arc<Server>,
+    endpoint: Endpoint,
+    id: Arc<str>,
+    link: Link,
+    request: hyper::Request<Incoming>,
+) -> Response {
     let opened = Instant::now();
-    let (mut head, content) = request.into_parts();
-    let caller = head.extensions.remove::<Caller>();
-    let caller = caller.unwrap_or_else(|| Caller::unknown(&server));
+    let (head, content) = request.into_parts();
     if server.lifecycle.refuses_requests() {
         let failure = Failure::overloaded(503, "The server is shutting down.", Duration::from_secs(1));
         return Failure { closes: true, ..failure }.response(&server);
@@ -56,7 +60,7 @@ pub(super) async fn answer(server: Arc<Server>, endpoint: Endpoint, request: Req
         Ok(asked) => asked,
         Err(failure) => return failure.response(&server),
     };
-    let mut exchange = Exchange::open(server, endpoint, caller, opened, asked, &head.headers);
+    let mut exchange = Exchange::open(server, endpoint, id, link, opened, asked, &head.headers);
     let response = exchange.respond().await;
     exchange.finished(response)
 }
@@ -65,7 +69,7 @@ async fn understand(
     server: &Server,
     endpoint: Endpoint,
     headers: &HeaderMap,
-    content: Body,
+    content: Incoming,
 ) -> Result<Asked, Failure> {
     let bytes = body::read(server, server.settings.limits, headers, content).await?;
     let asked = Asked::read(endpoint, &bytes)?;
@@ -78,12 +82,12 @@ impl Exchange {
     fn open(
         server: Arc<Server>,
         endpoint: Endpoint,
-        caller: Caller,
+        id: Arc<str>,
+        link: Link,
         opened: Instant,
         asked: Asked,
         headers: &HeaderMap,
     ) -> Self {
-        let Caller { id, link } = caller;
         let facts = Facts {
             request: &id,
             path: endpoint.path(),

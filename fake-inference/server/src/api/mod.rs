@@ -15,11 +15,13 @@ pub(crate) use error::Failure;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
@@ -44,34 +46,22 @@ impl Endpoint {
             Self::Embeddings => "/v1/embeddings",
         }
     }
-}
 
-/// Who asks, as handlers learn it.
-#[derive(Debug, Clone)]
-struct Caller {
-    /// The identifier of the request: the client's `X-Request-Id`, or one of the server's.
-    id: Arc<str>,
-    link: Link,
+    /// The one that this request is for. Asked before any router: it decides what an answer costs.
+    fn of<B>(request: &hyper::Request<B>) -> Option<Self> {
+        let path = request.uri().path();
+        Self::ALL.into_iter().find(|endpoint| request.method() == Method::POST && endpoint.path() == path)
+    }
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-impl Caller {
-    /// One who did not come over a connection.
-    fn unknown(server: &Server) -> Self {
-        Self { id: server.next_request_id(), link: Link::default() }
-    }
-}
-
 /// The longest identifier that a client may give a request.
 pub(crate) const MAX_REQUEST_ID: usize = 128;
 
-/// All routes of the serving port. No fault can be reached from here.
+/// The routes of the serving port beside the model's own. No fault can be reached from here.
 pub(crate) fn routes(server: &Arc<Server>) -> Router {
     let mut router = Router::new()
-        .route(Endpoint::Chat.path(), post(chat))
-        .route(Endpoint::Completions.path(), post(completions))
-        .route(Endpoint::Embeddings.path(), post(embeddings))
         .route("/v1/models", get(pages::models))
         .route("/v1/models/{id}", get(pages::model))
         .route("/tokenize", post(pages::tokenize))
@@ -82,6 +72,10 @@ pub(crate) fn routes(server: &Arc<Server>) -> Router {
     for path in health::paths(&server.settings) {
         router = router.route(&path, get(health::health));
     }
+    // Their one method does not come here.
+    for endpoint in Endpoint::ALL {
+        router = router.route(endpoint.path(), MethodRouter::new());
+    }
     router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(Arc::clone(server))
 }
 
@@ -90,7 +84,7 @@ pub(crate) async fn respond(
     server: Arc<Server>,
     router: Router,
     link: Link,
-    mut request: Request,
+    request: hyper::Request<Incoming>,
 ) -> Response {
     let given = request.headers().get("x-request-id").cloned();
     let id = match given.as_ref().map(HeaderValue::to_str) {
@@ -103,8 +97,12 @@ pub(crate) async fn respond(
         }
     };
     let (handler, method) = (handler(request.uri().path()), method(request.method()));
-    request.extensions_mut().insert(Caller { id: Arc::clone(&id), link });
-    let response = routed(router, request).await;
+    let response = match Endpoint::of(&request) {
+        Some(endpoint) => {
+            exchange::answer(Arc::clone(&server), endpoint, Arc::clone(&id), link, request).await
+        }
+        None => routed(router, request.map(Body::new)).await,
+    };
     finished(&server, response, &id, handler, method)
 }
 
@@ -136,18 +134,6 @@ fn finished(
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-async fn chat(State(server): State<Arc<Server>>, request: Request) -> Response {
-    exchange::answer(server, Endpoint::Chat, request).await
-}
-
-async fn completions(State(server): State<Arc<Server>>, request: Request) -> Response {
-    exchange::answer(server, Endpoint::Completions, request).await
-}
-
-async fn embeddings(State(server): State<Arc<Server>>, request: Request) -> Response {
-    exchange::answer(server, Endpoint::Embeddings, request).await
 }
 
 async fn no_route(State(server): State<Arc<Server>>, request: Request) -> Response {
