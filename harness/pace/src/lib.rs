@@ -3,15 +3,15 @@
 //!
 //! A compressed scenario keeps its meaning where nothing of it falls below the [floors](transform::floor)
 //! of real controllers, and where the simulator, run on the transformed scenario and manifests with
-//! upstream's constants as they are, gives every expectation the verdict that it has at speed 1. Two
-//! clusters are simulated: the one that the scenario states, and one whose pods start [`LATER`], since a
-//! busy machine must not decide a verdict.
+//! upstream's constants as they are, gives every expectation the verdict and every analysis the phase that
+//! it has at speed 1. Two clusters are simulated: the one that the scenario states, and one where pods start
+//! and merges arrive [`LATER`], since a busy machine must not decide a verdict.
 
 use behaviour::Arrivals;
 use manifests::tree::Tree;
-use scenario::Scenario;
+use scenario::{Scenario, Trigger};
 use simulator::{Input, Options, Render};
-use timeline::{Judged, Verdict};
+use timeline::{Judged, Timeline, Verdict};
 use transform::{Names, Plan, Speed, transform};
 use units::Duration;
 use yaml::Problem;
@@ -19,7 +19,7 @@ use yaml::Problem;
 /// The seeds that are simulated at every speed.
 pub const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
-/// How much later pods start in the slow one of the two clusters.
+/// How much later pods start, and actions are performed, in the slow one of the two clusters.
 pub const LATER: Duration = Duration::from_secs(3);
 
 /// The longest virtual time of a simulation.
@@ -34,8 +34,14 @@ pub struct Pace {
     pub refused: Vec<(Speed, String)>,
 }
 
+/// A simulated run, judged.
+struct Ran {
+    timeline: Timeline,
+    expectations: Vec<Judged>,
+}
+
 /// The highest of [`Speed::CANDIDATES`] at which the scenario keeps its meaning. Expectations about a
-/// share of seeds are left out: chance decides them in every single run.
+/// share of seeds are left out, and the analyses beside them: chance decides them in every single run.
 ///
 /// # Errors
 /// What the simulator finds wrong with the scenario at speed 1.
@@ -47,8 +53,8 @@ pub fn highest(repository: &Tree, scenario: &Scenario, render: Option<Render>) -
         .filter(|speed| *speed > allowed)
         .map(|speed| (speed, why_not_allowed(repository, scenario, speed)))
         .collect();
-    let real = SEEDS.map(|seed| judged(repository, scenario, Speed::REAL, seed, render));
-    let real: Vec<Vec<Judged>> = real.collect::<Result<_, _>>()?;
+    let real = SEEDS.map(|seed| run(repository, scenario, Speed::REAL, seed, render));
+    let real: Vec<Ran> = real.collect::<Result<_, _>>()?;
     for speed in Speed::CANDIDATES.into_iter().rev().filter(|speed| *speed <= allowed && !speed.is_real()) {
         match difference(repository, scenario, speed, &real, render) {
             None => return Ok(Pace { speed, refused }),
@@ -72,7 +78,7 @@ fn difference(
     repository: &Tree,
     scenario: &Scenario,
     speed: Speed,
-    real: &[Vec<Judged>],
+    real: &[Ran],
     render: Option<Render>,
 ) -> Option<String> {
     let plan = Plan { speed, names: Names::unchanged() };
@@ -80,26 +86,49 @@ fn difference(
         Ok(transformed) => transformed,
         Err(problems) => return Some(problems.first().map_or_else(String::new, |it| it.message.clone())),
     };
-    let mut slow = transformed.scenario.clone();
-    slow.cluster.pod_start = slow.cluster.pod_start + LATER;
+    let slow = on_a_slow_machine(&transformed.scenario);
     for (seed, real) in SEEDS.zip(real) {
-        for scenario in [&transformed.scenario, &slow] {
-            let fast = match judged(&transformed.repository, scenario, speed, seed, render) {
+        for (scenario, which) in [(&transformed.scenario, ""), (&slow, " on a slow machine")] {
+            let fast = match run(&transformed.repository, scenario, speed, seed, render) {
                 Ok(fast) => fast,
                 Err(problem) => return Some(problem.message),
             };
-            let differs = real.iter().zip(&fast).find(|(real, fast)| verdict(real) != verdict(fast));
-            if let Some((real, fast)) = differs {
-                let which =
-                    if scenario.cluster.pod_start == slow.cluster.pod_start { " with slow pods" } else { "" };
-                return Some(format!(
-                    "`{}` would be {} in place of {} (seed {seed}{which}): {}",
-                    real.text, fast.verdict, real.verdict, fast.message
-                ));
+            if let Some((what, why)) = between(scenario, real, &fast) {
+                return Some(format!("{what} (seed {seed}{which}){why}"));
             }
         }
     }
     None
+}
+
+fn on_a_slow_machine(scenario: &Scenario) -> Scenario {
+    let mut slow = scenario.clone();
+    slow.cluster.pod_start = slow.cluster.pod_start + LATER;
+    for event in &mut slow.events {
+        match &mut event.trigger {
+            // What belongs to the setting happens before anything can be late.
+            Trigger::At(Duration::ZERO) => {}
+            Trigger::At(time) | Trigger::After { wait: time, .. } => *time = *time + LATER,
+        }
+    }
+    slow
+}
+
+/// What differs between two runs, and what is to be said of it.
+fn between(scenario: &Scenario, real: &Ran, fast: &Ran) -> Option<(String, String)> {
+    let expectations = || real.expectations.iter().zip(&fast.expectations);
+    if let Some((real, fast)) = expectations().find(|(real, fast)| verdict(real) != verdict(fast)) {
+        let what = format!("`{}` would be {} in place of {}", real.text, fast.verdict, real.verdict);
+        return Some((what, format!(": {}", fast.message)));
+    }
+    if real.expectations.iter().any(|judged| judged.in_seeds.is_some()) {
+        return None;
+    }
+    let compared = timeline::compare(scenario, &real.timeline, &fast.timeline);
+    let differs = compared.analyses.into_iter().find(|fact| !fact.agrees)?;
+    let what =
+        format!("the {} would be {} in place of {}", differs.what, differs.said.right, differs.said.left);
+    Some((what, String::new()))
 }
 
 /// The verdict, where one run has one.
@@ -107,13 +136,13 @@ fn verdict(judged: &Judged) -> Option<Verdict> {
     judged.in_seeds.is_none().then_some(judged.verdict)
 }
 
-fn judged(
+fn run(
     repository: &Tree,
     scenario: &Scenario,
     speed: Speed,
     seed: u64,
     render: Option<Render>,
-) -> Result<Vec<Judged>, Problem> {
+) -> Result<Ran, Problem> {
     let options = Options {
         seed,
         arrivals: Arrivals::Drawn,
@@ -123,5 +152,6 @@ fn judged(
         render,
     };
     let run = simulator::simulate(&Input { scenario, repository, options: &options })?;
-    Ok(timeline::judge(scenario, &run.timeline).expectations)
+    let expectations = timeline::judge(scenario, &run.timeline).expectations;
+    Ok(Ran { timeline: run.timeline, expectations })
 }

@@ -62,7 +62,7 @@ pub const RECONCILIATION: Floor = Floor {
 
 /// The most requests a second that clients send for the sake of speed: more would measure the machine, since
 /// the clients, the model's pods and the controllers share it.
-pub const HIGHEST_RATE: f64 = 300.0;
+pub const HIGHEST_RATE: f64 = 200.0;
 
 /// A duration that bounds the speed.
 #[derive(Debug, Clone, PartialEq)]

@@ -69,12 +69,12 @@ const SPECS: &[(&str, &str, &str)] = &[
     (
         "Deployment",
         "{template: {spec: {containers: [{readinessProbe: {initialDelaySeconds: 30, timeoutSeconds: 5}}]}}}",
-        "{progressDeadlineSeconds: 83, template: {spec: {terminationGracePeriodSeconds: 3, containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
+        "{progressDeadlineSeconds: 83, template: {spec: {containers: [{readinessProbe: {initialDelaySeconds: 3, timeoutSeconds: 5, periodSeconds: 1}}]}}}",
     ),
     (
         "Pod",
         "{terminationGracePeriodSeconds: 60, containers: [{lifecycle: {preStop: {sleep: {seconds: 20}}}}], tolerations: [{tolerationSeconds: 300}]}",
-        "{terminationGracePeriodSeconds: 6, containers: [{lifecycle: {preStop: {sleep: {seconds: 2}}}}], tolerations: [{tolerationSeconds: 30}]}",
+        "{terminationGracePeriodSeconds: 60, containers: [{lifecycle: {preStop: {sleep: {seconds: 20}}}}], tolerations: [{tolerationSeconds: 30}]}",
     ),
     (
         "CronJob",
