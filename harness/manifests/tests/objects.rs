@@ -342,8 +342,8 @@ fn not_modelled_is_told_for_every_kind_that_has_a_table() {
         (
             "argoproj.io/v1alpha1",
             "Rollout",
-            "{strategy: {blueGreen: {activeService: a}}}",
-            "spec.strategy.blueGreen",
+            "{strategy: {blueGreen: {activeService: a, antiAffinity: {}}}}",
+            "spec.strategy.blueGreen.antiAffinity",
         ),
         (
             "argoproj.io/v1alpha1",

@@ -328,8 +328,12 @@ pub struct RolloutStatus {
     pub steps: u32,
     /// What the current step is, such as `setWeight: 10`; empty when there is none.
     pub step_text: String,
-    /// The desired weight of the canary in percent: the last `setWeight` at or before the step.
+    /// The weight of the canary: what the traffic router was given, and without one the last `setWeight` at
+    /// or before the step.
     pub weight: u32,
+    /// The routes that steps made in the router, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// The version that is trusted; `None` before the first one is.
     pub stable: Option<RolloutVersion>,
     /// The version under test; `None` when stable and current are the same.

@@ -167,6 +167,7 @@ pub fn healthy(stable: RolloutVersion) -> RolloutStatus {
         steps: 4,
         step_text: String::new(),
         weight: 100,
+        routes: Vec::new(),
         stable: Some(stable),
         canary: None,
     }

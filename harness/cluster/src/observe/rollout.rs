@@ -19,6 +19,8 @@ pub(super) fn status<'a>(
 ) -> Option<RolloutStatus> {
     let status = &object["status"];
     let spec = read(object);
+    let canary = spec.as_deref().and_then(Rollout::canary);
+    let routed = canary.is_some_and(|canary| canary.traffic_routing.is_some());
     let steps = spec.as_deref().and_then(Rollout::canary).map_or(&[] as &[Step], |canary| &canary.steps);
     let step = status["currentStepIndex"].as_u64().and_then(|index| u32::try_from(index).ok());
     let (stable, current) = (text(&status["stableRS"]), text(&status["currentPodHash"]));
@@ -37,7 +39,9 @@ pub(super) fn status<'a>(
         step,
         steps: u32::try_from(steps.len()).unwrap_or(u32::MAX),
         step_text: step.and_then(|at| steps.get(at as usize)).map(Step::to_string).unwrap_or_default(),
-        weight: weight(steps, step, aborted),
+        weight: if routed { routed_weight(status) } else { weight(steps, step, aborted) },
+        // A router keeps them in objects of its own.
+        routes: Vec::new(),
         stable: version(&stable).filter(|_| !stable.is_empty()),
         canary: version(&current).filter(|_| !current.is_empty() && current != stable),
     })
@@ -54,6 +58,12 @@ fn read(object: &Value) -> Option<Arc<Rollout>> {
         Ok(Object::Rollout(rollout)) => Some(rollout),
         Ok(_) | Err(_) => None,
     }
+}
+
+/// The weight that a router was given; none before it was asked.
+fn routed_weight(status: &Value) -> u32 {
+    let weight = status["canary"]["weights"]["canary"]["weight"].as_u64();
+    weight.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(0)
 }
 
 /// The weight that the steps have reached (argo-rollouts utils/replicaset/canary.go: GetCurrentSetWeight).

@@ -15,10 +15,14 @@ use super::values::{IntOrString, LabelSelector, Rounding, go_duration, nullable}
 use super::workload::at_least_zero;
 use super::{Metadata, hash};
 
+mod blue_green;
+mod delays;
 mod references;
 mod text;
 mod validation;
 
+pub use blue_green::BlueGreenStrategy;
+pub use delays::AbortDelay;
 pub use references::{Analyses, MergedAnalysis, References};
 pub use validation::InvalidSpec;
 
@@ -100,12 +104,19 @@ impl Rollout {
         self.canary().map_or(0, |canary| canary.fenceposts(replicas).0)
     }
 
-    /// Pods that may be unavailable during an update (`MaxUnavailable`).
+    /// Pods that may be unavailable during an update or, with blueGreen, a restart (`MaxUnavailable`).
     pub fn max_unavailable(&self, replicas: u32) -> u32 {
-        match (self.canary(), replicas) {
-            (_, 0) | (None, _) => 0,
-            (Some(canary), replicas) => canary.fenceposts(replicas).1.min(replicas),
-        }
+        let unavailable = match (self.canary(), self.blue_green()) {
+            (Some(canary), _) => canary.fenceposts(replicas).1,
+            (None, Some(blue_green)) => blue_green.max_unavailable(replicas),
+            (None, None) => 0,
+        };
+        unavailable.min(replicas)
+    }
+
+    /// The blueGreen strategy, if it is the one in use.
+    pub fn blue_green(&self) -> Option<&BlueGreenStrategy> {
+        self.spec.strategy.blue_green.as_ref()
     }
 }
 
@@ -176,9 +187,9 @@ pub struct RolloutStrategy {
     /// Gradually.
     #[serde(default)]
     pub canary: Option<CanaryStrategy>,
-    /// All at once; not modelled, kept to be refused by name.
+    /// All at once, by switching a Service.
     #[serde(default)]
-    pub blue_green: Option<Json>,
+    pub blue_green: Option<BlueGreenStrategy>,
 }
 
 /// The canary strategy.
@@ -262,14 +273,6 @@ impl CanaryStrategy {
     /// (`utils/weightutil: MaxTrafficWeight`).
     pub fn max_weight(&self) -> i32 {
         self.traffic_routing.as_ref().and_then(|router| router.max_traffic_weight).unwrap_or(100)
-    }
-
-    /// How long old stable pods stay after promotion (`GetScaleDownDelaySecondsOrDefault`).
-    pub fn scale_down_delay(&self) -> Duration {
-        match &self.traffic_routing {
-            Some(_) => seconds(self.scale_down_delay_seconds.unwrap_or(30)),
-            None => Duration::ZERO,
-        }
     }
 }
 
@@ -392,10 +395,10 @@ pub struct Step {
     /// Run an experiment; not modelled.
     #[serde(default)]
     pub experiment: Option<Json>,
-    /// Route by header; not modelled.
+    /// Route by header.
     #[serde(default)]
     pub set_header_route: Option<RouteStep>,
-    /// Mirror requests; not modelled.
+    /// Mirror requests.
     #[serde(default)]
     pub set_mirror_route: Option<RouteStep>,
     /// Run a plugin; not modelled.
@@ -518,6 +521,17 @@ pub struct RouteStep {
     /// What it matches, as written.
     #[serde(default, rename = "match", deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub matches: Vec<Json>,
+    /// What part of the requests a mirror gets, in percent; all where unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<i32>,
+}
+
+impl RouteStep {
+    /// Whether the step makes the route; one that matches nothing takes it away (`rollout/trafficrouting/
+    /// istio/istio.go: SetHeaderRoute`).
+    pub fn adds(&self) -> bool {
+        !self.matches.is_empty()
+    }
 }
 
 /// Which analysis to run (`RolloutAnalysis`).

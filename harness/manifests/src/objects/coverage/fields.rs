@@ -272,7 +272,8 @@ fn replica_set() -> Vec<Part> {
     joined([own, pod_template("spec.template")])
 }
 
-const ROUTER: &str = "no traffic router acts: the canary's share follows from the number of its pods";
+const ROUTER: &str =
+    "the router's own objects are not looked at: requests are split by weight between the two Services";
 const ROUTERS: Effects = &[
     ("istio", ROUTER),
     ("nginx", ROUTER),
@@ -285,15 +286,14 @@ const ROUTERS: Effects = &[
     ("plugins", ROUTER),
 ];
 const STEP_EFFECTS: Effects = &[
-    ("setCanaryScale", "the canary's size follows the weight"),
     ("experiment", "experiments do not run: the Rollout stays at the step"),
-    ("setHeaderRoute", "traffic is not routed by header"),
-    ("setMirrorRoute", "traffic is not mirrored"),
+    ("setHeaderRoute", "the route is noted, and no request takes it"),
+    ("setMirrorRoute", "the route is noted, and no request is mirrored"),
     ("plugin", "step plugins do not run: the Rollout stays at the step"),
 ];
 
 fn rollout() -> Vec<Part> {
-    let canary = "spec.strategy.canary";
+    let (canary, blue_green) = ("spec.strategy.canary", "spec.strategy.blueGreen");
     let own = vec![
         part::<rollout::Rollout>("", ROOT, &[]),
         part::<rollout::RolloutSpec>("spec", &[], &[]),
@@ -301,11 +301,16 @@ fn rollout() -> Vec<Part> {
         part::<rollout::WorkloadReference>("spec.workloadRef", &[], &[]),
         part::<rollout::AnalysisHistory>("spec.analysis", &[], &[]),
         part::<rollout::RollbackWindow>("spec.rollbackWindow", &[], &[]),
-        part::<rollout::RolloutStrategy>(
-            "spec.strategy",
+        part::<rollout::RolloutStrategy>("spec.strategy", &[], &[]),
+        part::<rollout::BlueGreenStrategy>(
+            blue_green,
             &[],
-            &[("blueGreen", "only the canary strategy is modelled: the Rollout is not acted upon")],
+            &[("antiAffinity", "pods are placed without regard to affinity")],
         ),
+        part::<pod::PodMetadata>(&format!("{blue_green}.previewMetadata"), &[], &[]),
+        part::<pod::PodMetadata>(&format!("{blue_green}.activeMetadata"), &[], &[]),
+        part::<rollout::Analysis>(&format!("{blue_green}.prePromotionAnalysis"), &[], &[]),
+        part::<rollout::Analysis>(&format!("{blue_green}.postPromotionAnalysis"), &[], &[]),
         part::<rollout::CanaryStrategy>(
             canary,
             &[],
@@ -324,7 +329,12 @@ fn rollout() -> Vec<Part> {
         part::<rollout::Analysis>(&format!("{canary}.steps[].analysis"), &[], &[]),
         part::<rollout::BackgroundAnalysis>(&format!("{canary}.analysis"), &[], &[]),
     ];
-    let analyses = [format!("{canary}.steps[].analysis"), format!("{canary}.analysis")];
+    let analyses = [
+        format!("{canary}.steps[].analysis"),
+        format!("{canary}.analysis"),
+        format!("{blue_green}.prePromotionAnalysis"),
+        format!("{blue_green}.postPromotionAnalysis"),
+    ];
     let analyses = analyses.into_iter().flat_map(|at| {
         [
             part::<analysis::TemplateReference>(&format!("{at}.templates[]"), &[], &[]),

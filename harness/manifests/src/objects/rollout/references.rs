@@ -66,34 +66,21 @@ impl Rollout {
     }
 
     fn check_references(&self, references: &dyn References) -> Result<(), FieldError> {
-        let Some(canary) = self.canary() else { return Ok(()) };
-        let ping_pong = canary.ping_pong.clone().unwrap_or_default();
         let mut services = Vec::new();
-        for (field, name) in [
-            ("stableService", &canary.stable_service),
-            ("canaryService", &canary.canary_service),
-            ("pingPong.pingService", &ping_pong.ping_service),
-            ("pingPong.pongService", &ping_pong.pong_service),
-        ] {
-            if name.is_empty() {
-                continue;
-            }
-            let field = format!("spec.strategy.canary.{field}");
+        for (field, name) in self.named_services() {
             let service = references.service(name).ok_or_else(|| {
                 FieldError::invalid_text(&field, name, &format!("service {} not found", quoted(name)))
             })?;
             services.push((field, service));
         }
         let mut analyses = Vec::new();
-        for (index, step) in canary.steps.iter().enumerate() {
-            let Some(analysis) = &step.analysis else { continue };
-            let field = format!("spec.strategy.canary.steps[{index}].analysis.templates");
-            analyses.push((Analyses::find(&analysis.templates, references, &field)?, analysis, field, false));
-        }
-        if let Some(background) = &canary.analysis {
-            let field = "spec.strategy.canary.analysis.templates".to_owned();
-            let found = Analyses::find(&background.analysis.templates, references, &field)?;
-            analyses.push((found, &background.analysis, field, true));
+        for (field, analysis, background) in self.named_analyses() {
+            analyses.push((
+                Analyses::find(&analysis.templates, references, &field)?,
+                analysis,
+                field,
+                background,
+            ));
         }
         for (field, service) in &services {
             self.check_service(field, service)?;
@@ -102,6 +89,49 @@ impl Rollout {
             self.check_analysis(templates, analysis, field, *background)?;
         }
         Ok(())
+    }
+
+    /// The Services that the Rollout names, each with the path of its name.
+    fn named_services(&self) -> Vec<(String, &str)> {
+        let mut named: Vec<(&str, &str)> = Vec::new();
+        if let Some(strategy) = self.blue_green() {
+            named.push(("blueGreen.activeService", &strategy.active_service));
+            named.push(("blueGreen.previewService", &strategy.preview_service));
+        } else if let Some(canary) = self.canary() {
+            named.push(("canary.stableService", &canary.stable_service));
+            named.push(("canary.canaryService", &canary.canary_service));
+            if let Some(turns) = &canary.ping_pong {
+                named.push(("canary.pingPong.pingService", &turns.ping_service));
+                named.push(("canary.pingPong.pongService", &turns.pong_service));
+            }
+        }
+        let named = named.into_iter().filter(|(_, name)| !name.is_empty());
+        named.map(|(field, name)| (format!("spec.strategy.{field}"), name)).collect()
+    }
+
+    /// The analyses that the Rollout runs, each with the path of its templates, and whether it runs beside
+    /// the steps (`getReferencedRolloutAnalyses`).
+    fn named_analyses(&self) -> Vec<(String, &Analysis, bool)> {
+        if let Some(strategy) = self.blue_green() {
+            let analyses = [
+                ("prePromotionAnalysis", &strategy.pre_promotion_analysis),
+                ("postPromotionAnalysis", &strategy.post_promotion_analysis),
+            ];
+            let found = analyses.into_iter().filter_map(|(name, analysis)| {
+                let field = format!("spec.strategy.blueGreen.{name}.templates");
+                Some((field, analysis.as_ref()?, false))
+            });
+            return found.collect();
+        }
+        let Some(canary) = self.canary() else { return Vec::new() };
+        let steps = canary.steps.iter().enumerate().filter_map(|(index, step)| {
+            let field = format!("spec.strategy.canary.steps[{index}].analysis.templates");
+            Some((field, step.analysis.as_ref()?, false))
+        });
+        let background = canary.analysis.as_ref().map(|background| {
+            ("spec.strategy.canary.analysis.templates".to_owned(), &background.analysis, true)
+        });
+        steps.chain(background).collect()
     }
 
     fn check_service(&self, field: &str, service: &Service) -> Result<(), FieldError> {

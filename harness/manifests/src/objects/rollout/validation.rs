@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::field::{FieldError, quoted};
 use super::super::pod::{Container, PodSpec};
 use super::super::values::{IntOrString, LabelSelector};
-use super::{CanaryStrategy, Json, Rollout, RouteStep, RunArgument, Step, TrafficRouting};
+use super::{BlueGreenStrategy, CanaryStrategy, Json, Rollout, RouteStep, RunArgument, Step, TrafficRouting};
 
 /// Why a Rollout is not acted upon: the message of its `InvalidSpec` condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ impl Rollout {
     /// selector that it leads to must have been put into the spec before.
     ///
     /// Not checked: what the pod template may hold beyond containers, ports and environment; the
-    /// matches of header and mirror routes; blueGreen.
+    /// matches of header and mirror routes; what a router needs beside Services.
     ///
     /// # Errors
     /// The message that the Rollout's `InvalidSpec` condition gets.
@@ -83,8 +83,27 @@ impl Rollout {
                 "blueGreen: true canary: true",
                 "Multiple Strategies can not be listed",
             )),
-            (None, Some(_)) => Ok(()),
+            (None, Some(blue_green)) => self.check_blue_green(blue_green),
             (Some(canary), None) => self.check_canary(canary),
+        }
+    }
+
+    /// `ValidateRolloutStrategyBlueGreen`
+    fn check_blue_green(&self, strategy: &BlueGreenStrategy) -> Checked {
+        if strategy.active_service == strategy.preview_service {
+            let detail = "This rollout uses the same service for the active and preview services, but two \
+                          different services are required.";
+            let field = "spec.strategy.activeService";
+            return Err(FieldError::invalid_text(field, &strategy.active_service, detail));
+        }
+        let kept = self.spec.revision_history_limit.unwrap_or(10);
+        match strategy.scale_down_delay_revision_limit.filter(|limit| kept < *limit) {
+            None => Ok(()),
+            Some(limit) => {
+                let detail = "This rollout's revision history limit can not be smaller than the rollout's scale \
+                              down limit";
+                Err(FieldError::invalid("spec.strategy.scaleDownDelayRevisionLimit", limit, detail))
+            }
         }
     }
 
