@@ -1,4 +1,4 @@
-//! Argo Rollouts' rollout controller, v1.10.1: the canary without a traffic router.
+//! Argo Rollouts' rollout controller, v1.10.1.
 //!
 //! [`reconcile`] is one pass: it reads the Rollout, its ReplicaSets and AnalysisRuns, makes at most one
 //! kind of change and writes the status; what it writes wakes the next pass. The arithmetic, the steps,
@@ -8,8 +8,11 @@
 //! that is invalid is looked at again when anything that it refers to changes, not every 10 s.
 
 use manifests::objects::pod::PodMetadata;
+use units::Time;
 
 mod analysis_runs;
+mod blue_green;
+mod blue_green_runs;
 mod calendar;
 mod conditions;
 #[cfg(feature = "conformance")]
@@ -24,22 +27,27 @@ mod pause;
 mod promotion;
 mod replicas;
 mod restart;
+mod router;
+mod scale_down;
 mod services;
 mod sizes;
 mod status;
 mod steps;
+mod weights;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use observed::{current_step, health, is_settled, observed, role_of};
+pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
+
 pub(crate) use pass::reconcile;
 pub use status::{
-    Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason, RolloutState,
-    RunReference,
+    BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
+    RolloutState, RunReference,
 };
+pub use weights::{TrafficWeights, WeightDestination};
 
 /// The label that tells a Rollout's pods by their template (`DefaultRolloutUniqueLabelKey`).
 pub const HASH_LABEL: &str = "rollouts-pod-template-hash";
@@ -54,6 +62,8 @@ pub struct SetNotes {
     pub revision: u64,
     /// The Rollout's `replicas` when the set was scaled last (`rollout.argoproj.io/desired-replicas`).
     pub desired_replicas: Option<u32>,
+    /// When the set is to be scaled to nothing (`scale-down-deadline`), a whole second.
+    pub scale_down_deadline: Option<Time>,
     /// What was put into the template for the set's role (`rollout.argoproj.io/ephemeral-metadata`).
     pub injected: Option<PodMetadata>,
 }

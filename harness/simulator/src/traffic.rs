@@ -2,9 +2,9 @@
 //!
 //! Requests are not followed one by one. A pod's counters advance from one moment to the next by a
 //! draw from its behaviour profile, so the cost does not depend on the rate. Requests are spread evenly
-//! over the ready endpoints of one Service, as kube-proxy spreads connections. They begin when the
-//! first pod is ready, since a deployment that has never served has no clients; from then on a moment
-//! without a ready endpoint fails them all.
+//! over the ready endpoints of one Service, as kube-proxy spreads connections, or a traffic router splits
+//! them first. They begin when the first pod is ready, since a deployment that has never served has no
+//! clients; from then on what is sent to a Service without a ready endpoint fails.
 
 use behaviour::{Arrivals, Batch, Buckets, Draws};
 use scenario::Scenario;
@@ -12,17 +12,19 @@ use timeline::Role;
 use units::{Duration, Rate, Time};
 
 use crate::api::ObjectId;
-use crate::kubernetes::{as_pod, endpoints};
+use crate::kubernetes::as_pod;
 use crate::run::Options;
 use crate::{Task, World, rollouts};
 
 mod account;
 mod meter;
+mod routes;
 mod service;
 mod slow;
 
 use account::Group;
 use meter::{Container, Meter, Meters, Samplers};
+use routes::Routes;
 pub use slow::slow_bound;
 
 /// The longest span of one entry of the account.
@@ -42,6 +44,8 @@ pub struct State<'a> {
     samplers: Samplers,
     /// The start of the present account.
     since: Time,
+    /// The part of the requests that meets no ready pod now.
+    unserved_share: f64,
     /// Requests that met no ready pod since then, until `unserved_until`.
     unserved: f64,
     unserved_until: Time,
@@ -59,6 +63,7 @@ impl State<'_> {
             meters: Meters::default(),
             samplers: Samplers::new(Buckets::default()),
             since: Time::ZERO,
+            unserved_share: 1.0,
             unserved: 0.0,
             unserved_until: Time::ZERO,
             unserved_draws: Draws::new(options.arrivals, options.seed, "unserved"),
@@ -102,8 +107,8 @@ pub(crate) fn on_rollout_change(world: &mut World<'_>) {
 pub(crate) fn advance(world: &mut World<'_>) {
     settle(world);
     service::choose(world);
-    let routes = routes(world);
-    let changed = !world.traffic.served().eq(routes.iter().map(|(pod, group)| (*pod, group)));
+    let routes = routes::present(world);
+    let changed = !world.traffic.served().eq(routes.pods.iter().map(|(pod, (group, _))| (*pod, group)));
     if changed || world.now().since(world.traffic.since) >= ACCOUNT_SPAN {
         account::write(world);
     }
@@ -166,41 +171,25 @@ pub(crate) fn settle(world: &mut World<'_>) {
         advance_pod(world, *pod);
     }
     let traffic = &mut world.traffic;
-    if traffic.begun && served.is_empty() {
-        let expected = traffic.rate.over(now.since(traffic.unserved_until));
+    if traffic.begun && traffic.unserved_share > 0.0 {
+        let expected = traffic.rate.over(now.since(traffic.unserved_until)) * traffic.unserved_share;
         let sampler = traffic.samplers.of(meter::refused());
         traffic.unserved += sampler.sample(expected, &mut traffic.unserved_draws).requests;
     }
     traffic.unserved_until = now;
 }
 
-/// The pods that requests are to go to now, in the order of their creation. One without a model has no
-/// known behaviour: it gets none.
-fn routes(world: &mut World<'_>) -> Vec<(ObjectId, Group)> {
-    let Some(service) = world.traffic.service else { return Vec::new() };
-    let ready = endpoints::of(world, service).ready.iter().filter(|pod| world.api.exists(**pod));
-    let all: Vec<(ObjectId, Option<Group>)> = ready.map(|pod| (*pod, Group::of(world, *pod))).collect();
-    if all.iter().any(|(_, group)| group.is_none()) {
-        let place = world.api.get(service).key.to_string();
-        world.not_simulated(
-            "a pod without MODEL_VERSION behind the called Service",
-            place,
-            "it gets no requests",
-        );
-    }
-    all.into_iter().filter_map(|(pod, group)| Some((pod, group?))).collect()
-}
-
-fn route(world: &mut World<'_>, routes: Vec<(ObjectId, Group)>) {
-    let share = world.traffic.rate.per_second() / routes.len().max(1) as f64;
+fn route(world: &mut World<'_>, routes: Routes) {
+    let rate = world.traffic.rate.per_second();
     for meter in world.traffic.meters.iter_mut() {
         (meter.rate, meter.group) = (0.0, None);
     }
-    world.traffic.begun |= !routes.is_empty();
-    for (pod, group) in routes {
+    world.traffic.begun |= !routes.pods.is_empty();
+    world.traffic.unserved_share = routes.unserved;
+    for (pod, (group, share)) in routes.pods {
         advance_pod(world, pod);
         if let Some(meter) = world.traffic.meters.get_mut(pod) {
-            (meter.rate, meter.group) = (share, Some(group));
+            (meter.rate, meter.group) = (rate * share.part / share.pods as f64, Some(group));
         }
     }
 }

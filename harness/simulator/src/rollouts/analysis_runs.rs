@@ -16,33 +16,93 @@ use crate::World;
 use crate::analysis::AnalysisRun;
 use crate::api::{Body, ObjectId};
 
+/// What a run of a Rollout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The step with this index waits for it.
+    Step(u32),
+    /// It runs beside the steps.
+    Background,
+    /// The switch of the active Service waits for it.
+    PrePromotion,
+    /// It runs after the switch, before the new template is trusted.
+    PostPromotion,
+}
+
+impl Purpose {
+    /// What the run's name ends in.
+    fn suffix(self) -> String {
+        match self {
+            Self::Step(index) => format!("-{index}"),
+            Self::Background => String::new(),
+            Self::PrePromotion => "-pre".to_owned(),
+            Self::PostPromotion => "-post".to_owned(),
+        }
+    }
+
+    /// The value of the label `rollout-type`.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Step(_) => "Step",
+            Self::Background => "Background",
+            Self::PrePromotion => "PrePromotion",
+            Self::PostPromotion => "PostPromotion",
+        }
+    }
+
+    fn step(self) -> Option<u32> {
+        match self {
+            Self::Step(index) => Some(index),
+            Self::Background | Self::PrePromotion | Self::PostPromotion => None,
+        }
+    }
+}
+
 /// Brings the AnalysisRuns in line with the step, and pauses or aborts the update for their results.
 ///
 /// # Errors
 /// A run that cannot be made, in upstream's words; the pass ends then.
 pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), String> {
-    let runs = history::runs(world, pass.id);
-    let named = |reference: &Option<RunReference>| {
-        let name = &reference.as_ref()?.name;
-        runs.iter().map(|(id, _)| *id).find(|id| world.api.get(*id).key.name == *name)
-    };
-    let (step_run, background_run) = (named(&pass.before.step_run), named(&pass.before.background_run));
-    let cancelled = pass.before.is_fully_promoted()
-        || pass.pauses.is_aborted(&pass.before)
-        || pass.before.promote_full
-        || pass.is_fast_rollback()
-        || pass.before.stable_rs.is_none();
-    let (step_run, background_run) = if cancelled {
+    let step_run = named(world, pass.id, pass.before.step_run.as_ref());
+    let background_run = named(world, pass.id, pass.before.background_run.as_ref());
+    let (step_run, background_run) = if is_cancelled(pass) {
         (None, None)
     } else {
         (reconcile_step(world, pass, step_run)?, reconcile_background(world, pass, background_run)?)
     };
     pass.step_run = step_run.map(|run| reference(world, run));
     pass.background_run = background_run.map(|run| reference(world, run));
-    let current = [step_run, background_run];
-    let others: Vec<ObjectId> = runs
-        .iter()
-        .map(|(id, _)| *id)
+    keep_only(world, pass, &[step_run, background_run]);
+    announce(world, pass, pass.before.step_run.as_ref(), pass.step_run.as_ref(), "Step");
+    announce(world, pass, pass.before.background_run.as_ref(), pass.background_run.as_ref(), "Background");
+    Ok(())
+}
+
+/// The run of this name, if the Rollout has it.
+pub(super) fn named(
+    world: &World<'_>,
+    rollout: ObjectId,
+    reference: Option<&RunReference>,
+) -> Option<ObjectId> {
+    let name = &reference?.name;
+    let runs = world.api.owned(rollout).filter(|object| matches!(object.body, Body::AnalysisRun(_)));
+    runs.into_iter().find(|object| object.key.name == *name).map(|object| object.id)
+}
+
+/// Whether no analysis decides anything any more.
+pub(super) fn is_cancelled(pass: &Pass) -> bool {
+    pass.before.is_fully_promoted()
+        || pass.pauses.is_aborted(&pass.before)
+        || pass.before.promote_full
+        || pass.is_fast_rollback()
+        || pass.before.stable_rs.is_none()
+}
+
+/// Ends all runs but the current ones, and deletes the oldest of them.
+pub(super) fn keep_only(world: &mut World<'_>, pass: &Pass, current: &[Option<ObjectId>]) {
+    let others: Vec<ObjectId> = history::runs(world, pass.id)
+        .into_iter()
+        .map(|(id, _)| id)
         .filter(|id| world.api.exists(*id) && !current.contains(&Some(*id)))
         .collect();
     for run in &others {
@@ -51,9 +111,6 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), St
     for run in history::surplus_runs(world, pass, others) {
         world.api.delete(run);
     }
-    announce(world, pass, pass.before.step_run.as_ref(), pass.step_run.as_ref(), "Step");
-    announce(world, pass, pass.before.background_run.as_ref(), pass.background_run.as_ref(), "Background");
-    Ok(())
 }
 
 fn reconcile_step(
@@ -75,7 +132,7 @@ fn reconcile_step(
         return Ok(None);
     }
     match current.filter(|run| !needs_new_run(world, pass, *run)) {
-        None => create(world, pass, analysis, Some(index)).map(Some),
+        None => create(world, pass, analysis, Purpose::Step(index)).map(Some),
         Some(run) => {
             react(world, pass, run, "Step-based analysis phase error/failed");
             Ok(Some(run))
@@ -104,7 +161,7 @@ fn reconcile_background(
         return Ok(current);
     }
     match current.filter(|run| !needs_new_run(world, pass, *run)) {
-        None => create(world, pass, &background.analysis, None).map(Some),
+        None => create(world, pass, &background.analysis, Purpose::Background).map(Some),
         Some(run) => {
             react(world, pass, run, "Background analysis phase error/failed");
             Ok(Some(run))
@@ -114,14 +171,16 @@ fn reconcile_background(
 
 /// Whether a run is to be replaced: an inconclusive one after a person has resumed, and any one of
 /// before an abort (`needsNewAnalysisRun`).
-fn needs_new_run(world: &World<'_>, pass: &Pass, run: ObjectId) -> bool {
-    if pass.before.controller_pause && pass.before.pause(PauseReason::CanaryPauseStep).is_none() {
+pub(super) fn needs_new_run(world: &World<'_>, pass: &Pass, run: ObjectId) -> bool {
+    let waits = [PauseReason::CanaryPauseStep, PauseReason::BlueGreenPause];
+    if pass.before.controller_pause && waits.iter().all(|reason| pass.before.pause(*reason).is_none()) {
         return analysis_run(world, run).status.phase == Some(AnalysisPhase::Inconclusive);
     }
     pass.before.aborted_at.is_some()
 }
 
-fn react(world: &World<'_>, pass: &mut Pass, run: ObjectId, cause: &str) {
+/// Pauses or aborts the update for a run's result (`setPauseOrAbortForBlueGreen` and its like).
+pub(super) fn react(world: &World<'_>, pass: &mut Pass, run: ObjectId, cause: &str) {
     let status = &analysis_run(world, run).status;
     match status.phase {
         Some(AnalysisPhase::Inconclusive) => pass.pauses.add(PauseReason::InconclusiveAnalysisRun),
@@ -138,11 +197,11 @@ fn react(world: &World<'_>, pass: &mut Pass, run: ObjectId, cause: &str) {
 
 /// Makes a run from the templates as they are now (`newAnalysisRunFromRollout`,
 /// `CreateWithCollisionCounter`).
-fn create(
+pub(super) fn create(
     world: &mut World<'_>,
     pass: &Pass,
     analysis: &Analysis,
-    step: Option<u32>,
+    purpose: Purpose,
 ) -> Result<ObjectId, String> {
     let references = InNamespace { world, namespace: &pass.namespace };
     let templates =
@@ -154,11 +213,8 @@ fn create(
     let args = pass.rollout.run_arguments(&analysis.args, &hash, &stable_hash, &live)?;
     let merged = templates.merge(&args, &analysis.dry_run, &analysis.measurement_retention)?;
     let revision = pass.before.revision;
-    let name = match step {
-        Some(index) => format!("{}-{hash}-{revision}-{index}", pass.name),
-        None => format!("{}-{hash}-{revision}", pass.name),
-    };
-    let run = AnalysisRun::new(Arc::clone(&pass.name), Arc::clone(&hash), step, merged);
+    let name = format!("{}-{hash}-{revision}{}", pass.name, purpose.suffix());
+    let run = AnalysisRun::new(Arc::clone(&pass.name), Arc::clone(&hash), purpose.step(), merged);
     let mut key = ObjectKey::new("argoproj.io", "AnalysisRun", Some(&pass.namespace), &name);
     let mut collisions = 0;
     while let Some(existing) = world.api.find(&key) {
@@ -173,7 +229,7 @@ fn create(
         key.name = format!("{name}.{collisions}").into();
     }
     let id = world.api.create(key, Some(pass.id), Body::AnalysisRun(run), pass.now);
-    let labels = labels(pass, analysis, step, &hash);
+    let labels = labels(pass, analysis, purpose, &hash);
     world.api.update_metadata(id, |object| {
         object.labels = labels;
         object.annotations.insert(REVISION.to_owned(), revision.to_string());
@@ -181,20 +237,19 @@ fn create(
     Ok(id)
 }
 
-fn labels(pass: &Pass, analysis: &Analysis, step: Option<u32>, hash: &str) -> BTreeMap<String, String> {
-    let kind = if step.is_some() { "Step" } else { "Background" };
+fn labels(pass: &Pass, analysis: &Analysis, purpose: Purpose, hash: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         (HASH_LABEL.to_owned(), hash.to_owned()),
-        ("rollout-type".to_owned(), kind.to_owned()),
+        ("rollout-type".to_owned(), purpose.label().to_owned()),
     ]);
-    labels.extend(step.map(|index| ("step-index".to_owned(), index.to_string())));
+    labels.extend(purpose.step().map(|index| ("step-index".to_owned(), index.to_string())));
     labels.extend(analysis.analysis_run_metadata.iter().flat_map(|metadata| metadata.labels.clone()));
     labels.extend(pass.rollout.spec.selector.iter().flat_map(|selector| selector.match_labels.clone()));
     labels
 }
 
 /// Ends a run that is not over (`cancelAnalysisRuns`).
-fn cancel(world: &mut World<'_>, id: ObjectId) {
+pub(super) fn cancel(world: &mut World<'_>, id: ObjectId) {
     let run = analysis_run(world, id);
     if run.terminate || run.status.is_completed() {
         return;
@@ -207,7 +262,7 @@ fn cancel(world: &mut World<'_>, id: ObjectId) {
 }
 
 /// Tells of a run whose phase is not the one that the Rollout knew (`emitAnalysisRunStatusChanges`).
-fn announce(
+pub(super) fn announce(
     world: &mut World<'_>,
     pass: &Pass,
     before: Option<&RunReference>,
@@ -227,13 +282,13 @@ fn announce(
     world.record(Source::Rollouts, pass.id, warning, &format!("AnalysisRun{phase}"), message);
 }
 
-fn reference(world: &World<'_>, id: ObjectId) -> RunReference {
+pub(super) fn reference(world: &World<'_>, id: ObjectId) -> RunReference {
     let status = &analysis_run(world, id).status;
     let name = Arc::clone(&world.api.get(id).key.name);
     RunReference { name, phase: status.phase, message: status.message.clone() }
 }
 
-fn analysis_run<'w>(world: &'w World<'_>, id: ObjectId) -> &'w AnalysisRun {
+pub(super) fn analysis_run<'w>(world: &'w World<'_>, id: ObjectId) -> &'w AnalysisRun {
     match &world.api.get(id).body {
         Body::AnalysisRun(run) => run,
         Body::ReplicaSet(_)

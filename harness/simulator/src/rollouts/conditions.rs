@@ -6,7 +6,7 @@ use planted::Bug;
 use units::Time;
 
 use super::pause::PauseContext;
-use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
+use super::status::{BlueGreenState, Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
 use super::steps;
 
 /// What the conditions depend on beside both statuses.
@@ -16,6 +16,11 @@ pub(super) struct Situation<'a> {
     /// The name of the ReplicaSet of the wanted template.
     pub(super) new_set: &'a str,
     pub(super) pauses: &'a PauseContext,
+    /// Whether all pods of the template that the active Service selects are available.
+    pub(super) active_is_saturated: bool,
+    /// Whether an old ReplicaSet is to be scaled down at a stated time
+    /// (`isWaitingForReplicaSetScaleDown`).
+    pub(super) draining: bool,
     pub(super) now: Time,
 }
 
@@ -27,7 +32,7 @@ pub(super) struct Announcement {
 }
 
 /// Whether something moved between two statuses (`RolloutProgressing`).
-pub(super) fn is_progress(before: &RolloutState, after: &RolloutState) -> bool {
+pub(super) fn is_progress(rollout: &Rollout, before: &RolloutState, after: &RolloutState) -> bool {
     let old = |state: &RolloutState| i64::from(state.replicas) - i64::from(state.updated);
     let step_changed = matches!(
         (before.current_step_index, after.current_step_index),
@@ -37,9 +42,17 @@ pub(super) fn is_progress(before: &RolloutState, after: &RolloutState) -> bool {
         || old(after) < old(before)
         || after.ready > before.ready
         || after.available > before.available
-        || after.stable_rs != before.stable_rs
-        || step_changed
-        || after.current_step_hash != before.current_step_hash
+        || match rollout.blue_green() {
+            Some(_) => {
+                after.blue_green.active != before.blue_green.active
+                    || after.blue_green.preview != before.blue_green.preview
+            }
+            None => {
+                after.stable_rs != before.stable_rs
+                    || step_changed
+                    || after.current_step_hash != before.current_step_hash
+            }
+        }
 }
 
 impl Situation<'_> {
@@ -48,12 +61,22 @@ impl Situation<'_> {
     pub(super) fn is_healthy(&self, before: &RolloutState, after: &RolloutState) -> bool {
         let replicas = self.rollout.spec.replicas();
         let steps = steps::count(self.rollout);
+        let is_done = match self.rollout.blue_green() {
+            Some(strategy) => {
+                let BlueGreenState { active, preview, .. } = &after.blue_green;
+                *active == after.current_pod_hash
+                    && (strategy.preview_service.is_empty() || *preview == after.current_pod_hash)
+            }
+            None => {
+                after.replicas == replicas
+                    && after.is_completed()
+                    && (steps == 0 || after.current_step_index.is_none_or(|index| index == steps))
+            }
+        };
         after.updated == replicas
             && after.available == replicas
-            && after.replicas == replicas
             && before.observed_generation == self.generation
-            && after.is_completed()
-            && (steps == 0 || after.current_step_index.is_none_or(|index| index == steps))
+            && is_done
     }
 
     /// Whether there was no progress for longer than the deadline (`RolloutTimedOut`).
@@ -90,8 +113,9 @@ impl Situation<'_> {
         let due = self.rollout.spec.progress_deadline_abort
             && !self.pauses.is_aborted(before)
             && !after.is_completed()
-            && !is_progress(before, after)
+            && !is_progress(self.rollout, before, after)
             && !self.is_waiting_indefinitely(before)
+            && !self.draining
             && self.is_timed_out(before);
         due.then(|| self.timed_out_message())
     }
@@ -121,7 +145,11 @@ impl Situation<'_> {
         } else {
             self.update_progressing(before, next, became_unhealthy);
         }
-        let (status, message) = if next.available >= self.rollout.spec.replicas() {
+        let available = match self.rollout.blue_green() {
+            Some(_) => self.active_is_saturated,
+            None => next.available >= self.rollout.spec.replicas(),
+        };
+        let (status, message) = if available {
             (ConditionStatus::True, "Rollout has minimum availability")
         } else {
             (ConditionStatus::False, "Rollout does not have minimum availability")
@@ -154,7 +182,7 @@ impl Situation<'_> {
         if self.is_healthy(before, next) {
             let message = format!("ReplicaSet \"{}\" has successfully progressed.", self.new_set);
             self.set(next, kind, ConditionStatus::True, Reason::NewReplicaSetAvailable, &message);
-        } else if is_progress(before, next) || became_unhealthy {
+        } else if is_progress(self.rollout, before, next) || became_unhealthy {
             let (reason, message) = if next.stable_rs == next.current_pod_hash && became_unhealthy {
                 let message = "Rollout does not have minimum availability".to_owned();
                 (Reason::ReplicaSetNotAvailable, message)
@@ -170,7 +198,7 @@ impl Situation<'_> {
                 next.remove_condition(kind);
             }
             next.set_condition(condition);
-        } else if !self.is_waiting_indefinitely(before) && self.is_timed_out(next) {
+        } else if !self.is_waiting_indefinitely(before) && !self.draining && self.is_timed_out(next) {
             let message = self.timed_out_message();
             self.set(next, kind, ConditionStatus::False, Reason::ProgressDeadlineExceeded, &message);
         }
@@ -290,7 +318,15 @@ mod tests {
     }
 
     fn situation<'a>(rollout: &'a Rollout, pauses: &'a PauseContext, now: u64) -> Situation<'a> {
-        Situation { rollout, generation: 1, new_set: "model-new", pauses, now: Time::from_secs(now) }
+        Situation {
+            rollout,
+            generation: 1,
+            new_set: "model-new",
+            pauses,
+            active_is_saturated: true,
+            draining: false,
+            now: Time::from_secs(now),
+        }
     }
 
     /// Four pods, three steps of which the third takes no time by itself, a deadline of 60 s.
@@ -321,7 +357,7 @@ mod tests {
         for (name, change, expected) in cases {
             let mut after = updating();
             change(&mut after);
-            assert_eq!(is_progress(&updating(), &after), expected, "{name}");
+            assert_eq!(is_progress(&rollout(), &updating(), &after), expected, "{name}");
         }
     }
 

@@ -6,8 +6,9 @@ use units::Time;
 
 use super::conditions::{self, Situation};
 use super::pause::PauseContext;
-use super::replicas::{self, Size, Sizes, Wanted};
-use super::{RolloutState, status, steps};
+use super::replicas::{self, Size, Sizes};
+use super::steps::Scale;
+use super::{RolloutState, pass, status, steps};
 
 /// The pods of a ReplicaSet: asked for, created, available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,16 @@ impl Pods {
 /// What is decided about the ReplicaSets of a Rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizing {
-    /// The weight that they are sized for (`GetCanaryReplicasOrWeight`).
+    /// The canary's size, where a step names it (`GetCanaryReplicasOrWeight`).
+    pub pods: Option<i32>,
+    /// The weight that they are sized for otherwise.
     pub weight: i32,
     /// Pods allowed above `replicas` (`MaxSurge`).
     pub surge: u32,
     /// Pods that may be unavailable (`MaxUnavailable`).
     pub unavailable: u32,
-    /// The next size of the canary (`CalculateReplicaCountsForBasicCanary`).
+    /// The next size of the canary (`CalculateReplicaCountsForBasicCanary`,
+    /// `CalculateReplicaCountsForTrafficRoutedCanary`).
     pub canary: i64,
     /// The next size of the stable ReplicaSet.
     pub stable: i64,
@@ -50,22 +54,21 @@ pub fn sizing(
     others: &[Pods],
 ) -> Sizing {
     let replicas = rollout.spec.replicas();
-    let weight = steps::sizing_weight(rollout, state);
+    let scale = steps::scale(rollout, state, new.size(), stable.map(Pods::size));
     let (surge, unavailable) = (rollout.max_surge(replicas), rollout.max_unavailable(replicas));
-    let wanted = Wanted {
-        replicas: i64::from(replicas),
-        weight: i64::from(weight),
-        max_weight: i64::from(steps::max_weight(rollout)),
-        surge: i64::from(surge),
-        unavailable: i64::from(unavailable),
-    };
+    let wanted = pass::wanted(rollout, state, new.size(), stable.map(Pods::size));
     let others: Vec<Size> = others.iter().map(|pods| pods.size()).collect();
     let new_is_stable = state.is_fully_promoted();
     let sizes = Sizes { new: new.size(), stable: stable.map(Pods::size), new_is_stable, others: &others };
-    let counts = replicas::next_counts(wanted, sizes);
+    let split = pass::split_of(state.weights.as_ref());
+    let counts = replicas::next_counts(wanted, sizes, split);
     let threshold = rollout.canary().and_then(|canary| canary.replica_progress_threshold);
-    let reached = replicas::at_desired_counts(wanted, threshold, sizes);
-    Sizing { weight, surge, unavailable, canary: counts.canary, stable: counts.stable, reached }
+    let reached = replicas::at_desired_counts(wanted, threshold, sizes, split);
+    let (pods, weight) = match scale {
+        Scale::Pods(pods) => (Some(pods), 0),
+        Scale::Weight(weight) => (None, weight),
+    };
+    Sizing { pods, weight, surge, unavailable, canary: counts.canary, stable: counts.stable, reached }
 }
 
 /// Phase and message (`CalculateRolloutPhase`).
@@ -100,9 +103,17 @@ pub fn progress(
     now: Time,
 ) -> Progress {
     let pauses = PauseContext::default();
-    let situation = Situation { rollout, generation, new_set: "", pauses: &pauses, now };
+    let situation = Situation {
+        rollout,
+        generation,
+        new_set: "",
+        pauses: &pauses,
+        active_is_saturated: true,
+        draining: false,
+        now,
+    };
     Progress {
-        progressing: conditions::is_progress(before, after),
+        progressing: conditions::is_progress(rollout, before, after),
         healthy: situation.is_healthy(before, after),
         completed: after.is_completed(),
         timed_out: situation.is_timed_out(after),

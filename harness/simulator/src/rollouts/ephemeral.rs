@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use manifests::objects::Rollout;
 use manifests::objects::pod::PodMetadata;
 
 use super::pass::{Pass, replica_set};
@@ -11,11 +12,21 @@ use crate::World;
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::ReplicaSet;
 
+/// What pods of a template under test carry, and those of the trusted one.
+pub(super) fn wanted(rollout: &Rollout) -> (Option<&PodMetadata>, Option<&PodMetadata>) {
+    match (rollout.canary(), rollout.blue_green()) {
+        (Some(canary), _) => (canary.canary_metadata.as_ref(), canary.stable_metadata.as_ref()),
+        (None, Some(blue_green)) => {
+            (blue_green.preview_metadata.as_ref(), blue_green.active_metadata.as_ref())
+        }
+        (None, None) => (None, None),
+    }
+}
+
 /// Brings the metadata of every ReplicaSet and its pods in line with its role. Running pods are changed
 /// in place.
 pub(super) fn reconcile(world: &mut World<'_>, pass: &Pass) {
-    let Some(canary) = pass.rollout.canary() else { return };
-    let (for_canary, for_stable) = (canary.canary_metadata.as_ref(), canary.stable_metadata.as_ref());
+    let (for_canary, for_stable) = wanted(&pass.rollout);
     if for_canary.is_none() && for_stable.is_none() {
         return;
     }

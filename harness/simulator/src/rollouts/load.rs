@@ -28,10 +28,6 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     let Body::Rollout(spec, state) = &object.body else { return None };
     let (spec, state) = (Arc::clone(spec), (**state).clone());
     let namespace: Arc<str> = object.key.namespace.clone().unwrap_or_default();
-    // What is not simulated of a Rollout was told when its manifest was read.
-    if spec.canary().is_none() && spec.spec.strategy.blue_green.is_some() {
-        return None;
-    }
     if let Some(message) = workload::not_simulated(&spec) {
         let manifest = object.manifest.as_deref();
         let reference = manifest.and_then(|manifest| manifest.at(&["spec", "workloadRef"]));
@@ -63,13 +59,15 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     };
     let stable = state.stable_rs.as_ref().and_then(|hash| sets.iter().position(|set| set.hash == *hash));
     let object = world.api.get(id);
+    let now = world.now();
     let mut pass = Pass {
         id,
         name: Arc::clone(&object.key.name),
         namespace,
         generation: object.generation,
         workload_generation,
-        now: world.now(),
+        now,
+        was_waiting: sets[new].deadline.is_some_and(|deadline| deadline > now),
         sets,
         new,
         stable,
@@ -77,6 +75,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         restarted_at: state.restarted_at.clone(),
         step_run: None,
         background_run: None,
+        weights: state.weights.clone(),
+        routes: state.routes.clone(),
         before: state,
         rollout,
     };
@@ -112,6 +112,7 @@ pub(super) fn sets(world: &World<'_>, rollout: ObjectId) -> Vec<Set> {
                 size: Size::of(set),
                 ready: set.status.ready,
                 desired_replicas: set.noted.desired_replicas,
+                deadline: set.noted.scale_down_deadline,
             })
         })
         .collect()
@@ -142,12 +143,9 @@ fn create_set(
     namespace: &str,
     sets: &[Set],
 ) {
-    let canary = rollout.canary();
+    let (for_new, for_stable) = ephemeral::wanted(rollout);
     let has_stable = sets.iter().any(|set| state.stable_rs.as_ref() == Some(&set.hash));
-    let metadata = canary.and_then(|canary| match has_stable {
-        true => canary.canary_metadata.as_ref(),
-        false => canary.stable_metadata.as_ref(),
-    });
+    let metadata = if has_stable { for_new } else { for_stable };
     let revision = sets.iter().map(|set| set.revision).max().unwrap_or(0) + 1;
     let hash = pod_hash(&rollout.spec.template);
     let template = Arc::new(rollout.spec.template.clone());

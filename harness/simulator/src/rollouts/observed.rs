@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use manifests::objects::Rollout;
+use manifests::objects::rollout::BlueGreenStrategy;
+use manifests::objects::{ObjectKey, Rollout};
 use timeline::{HealthStatus, PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion};
 
+use super::blue_green::switch_time;
 use super::load;
 use super::pass::Set;
-use super::status::{ConditionKind, Hash, PauseReason, Reason, RolloutState};
+use super::status::{BlueGreenState, ConditionKind, Hash, PauseReason, Reason, RolloutState, RunReference};
+use super::weights::TrafficWeights;
 use super::{steps, workload};
 use crate::World;
 use crate::api::{Body, ObjectId};
@@ -44,10 +47,55 @@ pub(crate) fn observed(world: &World<'_>, id: ObjectId) -> Option<RolloutStatus>
         step: state.current_step_index,
         steps: steps::count(rollout),
         step_text: step.map(steps::text).unwrap_or_default(),
-        weight: u32::try_from(steps::reached_weight(rollout, state)).unwrap_or(0),
+        weight: u32::try_from(weight(rollout, state)).unwrap_or(0),
+        routes: state.routes.clone(),
         stable: state.stable_rs.as_ref().and_then(version),
         canary: state.current_pod_hash.as_ref().filter(|_| !state.is_fully_promoted()).and_then(version),
     })
+}
+
+/// The canary's weight: the one that the router was given, or the one that the sizes stand for.
+fn weight(rollout: &Rollout, state: &RolloutState) -> i32 {
+    let routed = rollout.canary().is_some_and(|canary| canary.traffic_routing.is_some());
+    match &state.weights {
+        Some(weights) => weights.canary.weight,
+        None if routed => 0,
+        None => steps::reached_weight(rollout, state),
+    }
+}
+
+/// A router in front of a Service, as far as it was told what to do.
+pub(crate) struct Router<'w> {
+    /// How it splits the requests; `None` until it was first asked.
+    pub(crate) weights: Option<&'w TrafficWeights>,
+    /// The weight that stands for all of them.
+    pub(crate) max_weight: i32,
+}
+
+/// The router through which a Service of this name is reached: requests that come from outside name the
+/// stable Service of a Rollout with a router.
+pub(crate) fn router_before<'w>(world: &'w World<'_>, service: &ObjectKey) -> Option<Router<'w>> {
+    world.api.of_kind("argoproj.io", "Rollout").find_map(|object| {
+        let Body::Rollout(rollout, state) = &object.body else { return None };
+        let canary = rollout.canary()?;
+        let routed = canary.traffic_routing.as_ref().is_some_and(|router| !router.routers().is_empty());
+        let fronts = routed
+            && !canary.canary_service.is_empty()
+            && *canary.stable_service == *service.name
+            && object.key.namespace == service.namespace;
+        fronts.then(|| Router { weights: state.weights.as_ref(), max_weight: steps::max_weight(rollout) })
+    })
+}
+
+/// Whether requests from outside name this Service, of all that lead to a Rollout's pods: the stable one
+/// behind a router, the active one of blueGreen.
+pub(crate) fn is_entrance(world: &World<'_>, service: &ObjectKey) -> bool {
+    let active = world.api.of_kind("argoproj.io", "Rollout").any(|object| {
+        let Body::Rollout(rollout, _) = &object.body else { return false };
+        let names = |strategy: &BlueGreenStrategy| *strategy.active_service == *service.name;
+        object.key.namespace == service.namespace && rollout.blue_green().is_some_and(names)
+    });
+    active || router_before(world, service).is_some()
 }
 
 fn version(world: &World<'_>, set: &Set) -> RolloutVersion {
@@ -92,9 +140,6 @@ pub(crate) fn current_step(world: &World<'_>, id: ObjectId) -> Option<u32> {
 /// move, or paused until a person acts.
 pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
     let Some((rollout, state)) = rollout(world, id) else { return true };
-    if rollout.canary().is_none() {
-        return true;
-    }
     let Some(phase) = state.phase else { return false };
     if state.observed_generation != world.api.get(id).generation {
         return false;
@@ -118,35 +163,38 @@ fn is_held(rollout: &Rollout, state: &RolloutState) -> bool {
     step.is_some_and(|step| step.experiment.is_some() || step.plugin.is_some())
 }
 
-/// Whether an aborted update has gone back to stable, or is kept from it by `spec.paused`.
+/// Whether an aborted update has gone back to stable, or is kept from it by `spec.paused`. Behind a router
+/// the canary's pods may be to stay; none waits for its end.
 fn is_drained(world: &World<'_>, id: ObjectId, rollout: &Rollout, state: &RolloutState) -> bool {
     let reason = state.condition(ConditionKind::Progressing).map(|condition| condition.reason);
     let sets = load::sets(world, id);
+    let stays = rollout.abort_scale_down_delay().is_none();
     let wanted = |set: &Set| match state.stable_rs.as_ref() == Some(&set.hash) {
-        true => i64::from(rollout.spec.replicas()),
-        false => 0,
+        true => Some(i64::from(rollout.spec.replicas())),
+        false if stays => None,
+        false => Some(0),
     };
-    let at_rest = |set: &Set| set.size.spec == wanted(set) && set.size.created == set.size.spec;
+    let at_rest =
+        |set: &Set| wanted(set).is_none_or(|size| set.size.spec == size) && set.size.created == set.size.spec;
     reason == Some(Reason::RolloutAborted) && (rollout.spec.paused || sets.iter().all(at_rest))
 }
 
 fn has_no_runs(state: &RolloutState) -> bool {
-    let runs = [&state.step_run, &state.background_run];
-    runs.into_iter().flatten().all(|run| {
-        use timeline::AnalysisPhase::{Error, Failed, Inconclusive, Pending, Running, Successful};
-        match run.phase {
-            Some(Successful | Failed | Error | Inconclusive) => true,
-            Some(Pending | Running) | None => false,
-        }
-    })
+    let BlueGreenState { pre_run, post_run, .. } = &state.blue_green;
+    let runs = [&state.step_run, &state.background_run, pre_run, post_run];
+    runs.into_iter().flatten().all(RunReference::is_over)
 }
 
 fn has_timed_pause(rollout: &Rollout, state: &RolloutState) -> bool {
     let (step, _) = steps::current(rollout, state);
     let pause = step.and_then(|step| step.pause.as_ref());
     let timed = pause.is_some_and(|pause| pause.duration() != PauseDuration::Indefinite);
+    let timed = timed && state.pause(PauseReason::CanaryPauseStep).is_some();
+    let switches = rollout.blue_green().is_some_and(|strategy| {
+        strategy.auto_promotion_enabled != Some(false) && switch_time(state, strategy).is_some()
+    });
     // Under `spec.paused` the end of a pause goes unnoticed.
-    timed && state.pause(PauseReason::CanaryPauseStep).is_some() && !rollout.spec.paused
+    (timed || switches) && !rollout.spec.paused
 }
 
 /// A Rollout's health as Argo CD sees it (argo-cd v3.2.6

@@ -22,9 +22,6 @@ pub(crate) fn operate(world: &mut World<'_>, id: ObjectId, command: RolloutComma
         return Err(format!("{} is no Rollout", object.key));
     };
     let (rollout, before) = (Arc::clone(rollout), (**state).clone());
-    if rollout.canary().is_none() {
-        return Err(format!("{} is not a canary, and other strategies are not simulated", object.key));
-    }
     let mut next = before.clone();
     let written = match command {
         RolloutCommand::Promote => {

@@ -11,9 +11,11 @@ use units::Time;
 
 use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
-use super::replicas::{self, Size, Sizes, Wanted};
+use super::replicas::{self, Routed, Size, Sizes, Split, Wanted};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
-use super::{analysis_runs, ephemeral, history, load, restart, services, sizes, steps};
+use super::steps::Scale;
+use super::weights::TrafficWeights;
+use super::{analysis_runs, blue_green, ephemeral, history, load, restart, router, services, sizes, steps};
 use crate::api::{Body, ObjectId};
 use crate::{Task, World};
 
@@ -29,6 +31,8 @@ pub(super) struct Set {
     pub(super) ready: u32,
     /// The Rollout's `replicas` when this set was scaled last.
     pub(super) desired_replicas: Option<u32>,
+    /// When it is to be scaled to nothing.
+    pub(super) deadline: Option<Time>,
 }
 
 /// What one pass sees and decides (`rolloutContext`). ReplicaSets are those of the beginning of the
@@ -54,6 +58,12 @@ pub(super) struct Pass {
     pub(super) restarted_at: Option<String>,
     pub(super) step_run: Option<RunReference>,
     pub(super) background_run: Option<RunReference>,
+    /// How the router splits the requests as this pass leaves it.
+    pub(super) weights: Option<TrafficWeights>,
+    /// The routes that steps made, as this pass leaves them.
+    pub(super) routes: Vec<String>,
+    /// Whether the new ReplicaSet waited for its end when the pass began (`newRSWithinDelay`).
+    pub(super) was_waiting: bool,
 }
 
 /// One pass over one Rollout.
@@ -73,9 +83,17 @@ impl Pass {
         }
         self.sync_revision(world);
         if self.is_scaling_event() {
+            if self.rollout.blue_green().is_some() {
+                blue_green::follow_replicas(world, self);
+                return;
+            }
             sizes::reconcile(world, self);
             let available = self.available();
             self.persist(world, RolloutState { available, ..self.before.clone() });
+            return;
+        }
+        if self.rollout.blue_green().is_some() {
+            blue_green::reconcile(world, self);
             return;
         }
         if self.template_or_steps_changed() {
@@ -89,15 +107,21 @@ impl Pass {
         ephemeral::reconcile(world, self);
         history::reconcile(world, self);
         services::reconcile(world, self);
+        router::reconcile(world, self);
         if let Err(error) = analysis_runs::reconcile(world, self) {
-            let message = format!("Reconciliation failed with error: {error}");
-            world.record(Source::Rollouts, self.id, true, "ReconciliationError", message);
+            self.fail(world, &error);
             return;
         }
         if !self.pauses.has_added() && !sizes::reconcile(world, self) {
             self.reconcile_pause(world);
         }
         self.write_status(world);
+    }
+
+    /// Tells of an error that ends the pass.
+    pub(super) fn fail(&self, world: &mut World<'_>, error: &str) {
+        let message = format!("Reconciliation failed with error: {error}");
+        world.record(Source::Rollouts, self.id, true, "ReconciliationError", message);
     }
 
     /// Writes what changed about pauses, and tells whether it did: then the pass is over.
@@ -155,10 +179,19 @@ impl Pass {
 
     /// `PodTemplateOrStepsChanged`.
     fn template_or_steps_changed(&self) -> bool {
-        let steps_changed = self.before.current_step_hash.as_ref() != Some(self.steps_hash());
-        let template_changed =
-            self.before.current_pod_hash.as_ref().is_some_and(|hash| *hash != self.new_set().hash);
-        steps_changed || template_changed
+        self.before.current_step_hash.as_ref() != Some(self.steps_hash()) || self.template_changed()
+    }
+
+    /// `CheckPodSpecChange`
+    pub(super) fn template_changed(&self) -> bool {
+        self.before.current_pod_hash.as_ref().is_some_and(|hash| *hash != self.new_set().hash)
+    }
+
+    /// Whether a ReplicaSet has all the Rollout's pods, and was scaled for so many (`IsSaturated`).
+    pub(super) fn is_saturated(&self, set: &Set) -> bool {
+        let replicas = self.rollout.spec.replicas();
+        let all = i64::from(replicas);
+        set.size.spec == all && set.size.available == all && set.desired_replicas == Some(replicas)
     }
 
     /// Begins the pause of a pause step, or sees to it that its end is noticed (`reconcileCanaryPause`).
@@ -220,7 +253,7 @@ impl Pass {
     }
 
     /// The status as far as it follows from what there is (`calculateBaseStatus`).
-    fn base_status(&self) -> RolloutState {
+    pub(super) fn base_status(&self) -> RolloutState {
         let new = self.new_set();
         let mut next = RolloutState {
             revision: self.before.revision,
@@ -233,6 +266,8 @@ impl Pass {
             restarted_at: self.restarted_at.clone(),
             step_run: self.step_run.clone(),
             background_run: self.background_run.clone(),
+            weights: self.weights.clone(),
+            routes: self.routes.clone(),
             replicas: pods(self.sets.iter().map(|set| set.size.created)),
             updated: pods([new.size.created]),
             ready: self.sets.iter().map(|set| set.ready).sum(),
@@ -254,7 +289,8 @@ impl Pass {
             }
             Some(StepKind::SetWeight | StepKind::SetCanaryScale) => {
                 let others = self.other_sizes();
-                replicas::at_desired_counts(self.wanted(), self.threshold(), self.sizes(&others))
+                let split = split_of(self.weights.as_ref());
+                replicas::at_desired_counts(self.wanted(), self.threshold(), self.sizes(&others), split)
             }
             Some(StepKind::Analysis) => {
                 let phase = self.step_run.as_ref().and_then(|run| run.phase);
@@ -267,15 +303,15 @@ impl Pass {
     }
 
     /// Writes the status if it differs, with everything that follows from it (`persistRolloutStatus`).
-    fn persist(&mut self, world: &mut World<'_>, mut next: RolloutState) {
+    pub(super) fn persist(&mut self, world: &mut World<'_>, mut next: RolloutState) {
         next.observed_generation = self.generation;
         next.workload_observed_generation = self.workload_generation;
-        if let Some(message) = self.situation().deadline_abort(&self.before, &next) {
+        if let Some(message) = self.situation(&next).deadline_abort(&self.before, &next) {
             world.record(Source::Rollouts, self.id, true, "RolloutAborted", message.clone());
             self.pauses.abort(message);
         }
         self.pauses.apply(&self.before, &mut next, self.now);
-        let situation = self.situation();
+        let situation = self.situation(&next);
         for told in situation.update(&self.before, &mut next) {
             world.record(Source::Rollouts, self.id, told.warning, told.reason, told.message);
         }
@@ -320,6 +356,11 @@ impl Pass {
         self.stable.filter(|index| *index != self.new)
     }
 
+    /// Whether no size changes (`haltProgress`).
+    pub(super) fn is_halted(&self) -> bool {
+        self.rollout.spec.paused || self.before.pause(PauseReason::InconclusiveAnalysisRun).is_some()
+    }
+
     /// ReplicaSets that are neither new nor stable, by position.
     pub(super) fn others(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.sets.len()).filter(|index| *index != self.new && Some(*index) != self.stable)
@@ -334,14 +375,8 @@ impl Pass {
     }
 
     pub(super) fn wanted(&self) -> Wanted {
-        let replicas = self.rollout.spec.replicas();
-        Wanted {
-            replicas: i64::from(replicas),
-            weight: i64::from(steps::sizing_weight(&self.rollout, &self.before)),
-            max_weight: i64::from(steps::max_weight(&self.rollout)),
-            surge: i64::from(self.rollout.max_surge(replicas)),
-            unavailable: i64::from(self.rollout.max_unavailable(replicas)),
-        }
+        let stable = self.stable_set().map(|set| set.size);
+        wanted(&self.rollout, &self.before, self.new_set().size, stable)
     }
 
     pub(super) fn other_sizes(&self) -> Vec<Size> {
@@ -366,18 +401,58 @@ impl Pass {
         self.rollout.canary().map_or(&NONE, |canary: &CanaryStrategy| &canary.steps_hash)
     }
 
-    fn situation(&self) -> Situation<'_> {
+    /// Whether all pods of the template that the active Service selects are available.
+    fn active_is_saturated(&self, next: &RolloutState) -> bool {
+        let active = next.blue_green.active.as_ref();
+        let active = self.sets.iter().find(|set| Some(&set.hash) == active);
+        active.is_some_and(|set| self.is_saturated(set))
+    }
+
+    fn situation(&self, next: &RolloutState) -> Situation<'_> {
         Situation {
             rollout: &self.rollout,
             generation: self.generation,
             new_set: &self.new_set().name,
             pauses: &self.pauses,
+            active_is_saturated: self.active_is_saturated(next),
+            draining: self.others().any(|index| self.sets[index].deadline.is_some()),
             now: self.now,
         }
     }
 }
 
-fn pods(counts: impl IntoIterator<Item = i64>) -> u32 {
+/// What a Rollout asks for at its step.
+pub(super) fn wanted(rollout: &Rollout, state: &RolloutState, new: Size, stable: Option<Size>) -> Wanted {
+    let replicas = rollout.spec.replicas();
+    let scale = steps::scale(rollout, state, new, stable);
+    let (canary, weight) = match scale {
+        Scale::Pods(pods) => (Some(i64::from(pods)), 0),
+        Scale::Weight(weight) => (None, i64::from(weight)),
+    };
+    let routed = rollout.canary().filter(|canary| canary.traffic_routing.is_some()).map(|strategy| Routed {
+        canary,
+        fewest: strategy.min_pods_per_replica_set.map(i64::from),
+        dynamic: strategy.dynamic_stable_scale,
+        aborted: state.abort,
+    });
+    Wanted {
+        replicas: i64::from(replicas),
+        weight,
+        max_weight: i64::from(steps::max_weight(rollout)),
+        surge: i64::from(rollout.max_surge(replicas)),
+        unavailable: i64::from(rollout.max_unavailable(replicas)),
+        routed,
+    }
+}
+
+pub(super) fn split_of(weights: Option<&TrafficWeights>) -> Option<Split> {
+    weights.map(|weights| Split {
+        canary: i64::from(weights.canary.weight),
+        stable: i64::from(weights.stable.weight),
+    })
+}
+
+pub(super) fn pods(counts: impl IntoIterator<Item = i64>) -> u32 {
     u32::try_from(counts.into_iter().sum::<i64>()).unwrap_or(0)
 }
 

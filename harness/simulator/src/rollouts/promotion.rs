@@ -3,6 +3,7 @@
 
 use planted::Bug;
 use timeline::{RolloutPhase, Source};
+use units::Time;
 
 use super::pass::{Pass, Set};
 use super::status::RolloutState;
@@ -17,6 +18,9 @@ impl Pass {
         next.promote_full = false;
         next.step_run = None;
         next.background_run = None;
+        next.blue_green.pre_run = None;
+        next.blue_green.post_run = None;
+        next.blue_green.may_grow = false;
         let count = steps::count(&self.rollout);
         if count == 0 {
             next.current_step_index = None;
@@ -71,6 +75,7 @@ impl Pass {
         self.pauses.clear();
         self.pauses.remove_abort();
         next.promote_full = false;
+        next.blue_green.may_grow = false;
         let count = steps::count(&self.rollout);
         next.current_step_index = (count > 0).then_some(count);
         let (revision, hash) = (next.revision, self.new_set().hash.clone());
@@ -91,7 +96,11 @@ impl Pass {
 
     /// Whether the steps are skipped (`isFastRollback`).
     pub(super) fn is_fast_rollback(&self) -> bool {
-        self.stable.is_some() && (self.is_back_at_stable() || self.is_rollback_within_window())
+        let Some(stable) = self.stable_set() else { return false };
+        let is_older = created(self.new_set()) < created(stable);
+        self.is_back_at_stable()
+            || self.is_rollback_within_window()
+            || (is_older && self.was_waiting && self.rollout.blue_green().is_some())
     }
 
     /// Whether the wanted template is older than the trusted one, with fewer than
@@ -100,9 +109,13 @@ impl Pass {
         let (Some(window), Some(stable)) = (self.rollout.spec.rollback_window, self.stable_set()) else {
             return false;
         };
-        let created = |set: &Set| set.created.truncated_to_secs();
         let (new, stable) = (created(self.new_set()), created(stable));
         let between = self.sets.iter().filter(|set| new < created(set) && created(set) < stable).count();
         new < stable && i64::try_from(between).is_ok_and(|between| between < i64::from(window.revisions))
     }
+}
+
+/// When a ReplicaSet was made, as upstream knows it.
+fn created(set: &Set) -> Time {
+    set.created.truncated_to_secs()
 }

@@ -5,6 +5,10 @@ use planted::Bug;
 
 use crate::kubernetes::ReplicaSet;
 
+mod routed;
+
+pub(super) use routed::{Routed, Split, pods_for};
+
 /// What the arithmetic knows of a ReplicaSet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Size {
@@ -40,7 +44,7 @@ pub(super) struct Counts {
 }
 
 /// What a Rollout asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
     /// `spec.replicas`.
     pub(super) replicas: i64,
@@ -52,6 +56,8 @@ pub(super) struct Wanted {
     pub(super) surge: i64,
     /// maxUnavailable in pods.
     pub(super) unavailable: i64,
+    /// What counts with a traffic router; surge and unavailability then play no part.
+    pub(super) routed: Option<Routed>,
 }
 
 /// The ReplicaSets of a Rollout.
@@ -101,9 +107,17 @@ pub(super) fn approximate(wanted: Wanted) -> Counts {
     Counts { canary, stable: total - canary }
 }
 
+/// The next sizes. `split` is how requests are split at present, where a router does that.
+pub(super) fn next_counts(wanted: Wanted, sizes: Sizes<'_>, split: Option<Split>) -> Counts {
+    match wanted.routed {
+        None => next_basic_counts(wanted, sizes),
+        Some(routed) => routed::counts(wanted, routed, split),
+    }
+}
+
 /// The next sizes on the way to the approximated ones, within surge and unavailability
 /// (`CalculateReplicaCountsForBasicCanary`).
-pub(super) fn next_counts(wanted: Wanted, sizes: Sizes<'_>) -> Counts {
+fn next_basic_counts(wanted: Wanted, sizes: Sizes<'_>) -> Counts {
     let Sizes { new, stable, new_is_stable, others } = sizes;
     let apart = stable.filter(|_| !new_is_stable);
     let target = match apart {
@@ -187,17 +201,21 @@ pub(super) fn enough_available(threshold: Option<ProgressThreshold>, set: Size, 
 }
 
 /// Whether a step's sizes are reached (`AtDesiredReplicaCountsForCanary`): the canary is available,
-/// stable pods above the wanted number are gone, but need not be available, and nothing else serves.
+/// stable pods above the wanted number are gone, but need not be available, and nothing else serves. With
+/// a router, others get no requests; with dynamic scale, stable follows later.
 pub(super) fn at_desired_counts(
     wanted: Wanted,
     threshold: Option<ProgressThreshold>,
     sizes: Sizes<'_>,
+    split: Option<Split>,
 ) -> bool {
-    let counts = next_counts(wanted, sizes);
+    let counts = next_counts(wanted, sizes, split);
+    let is_at = |stable: Size| counts.stable == stable.spec && counts.stable == stable.created;
     enough_available(threshold, sizes.new, counts.canary)
-        && sizes.stable.is_some_and(|stable| counts.stable == stable.spec && counts.stable == stable.created)
-        && (planted::is(Bug::OthersMayServe)
-            || sizes.others.iter().map(|other| other.available).sum::<i64>() == 0)
+        && (wanted.routed.is_some_and(|routed| routed.dynamic) || sizes.stable.is_some_and(is_at))
+        && (wanted.routed.is_some()
+            || planted::is(Bug::OthersMayServe)
+            || sizes.others.iter().all(|other| other.available == 0))
 }
 
 #[cfg(test)]

@@ -4,51 +4,100 @@ use manifests::objects::{self, ObjectKey};
 use timeline::Source;
 use yaml::{Map, Node, Value};
 
-use super::HASH_LABEL;
 use super::pass::{Pass, Set};
+use super::status::Hash;
+use super::{HASH_LABEL, router};
 use crate::World;
-use crate::api::Body;
+use crate::api::{Body, Object};
 
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
 
-/// Points both Services where they belong. An aborted canary's Service goes back to stable.
+/// Points both Services where they belong (`reconcileStableAndCanaryService`). An aborted canary's Service
+/// goes back to stable.
+///
+/// Deviation: behind a router, upstream points an aborted canary's Service to the canary and back to
+/// stable in every pass, and each of these writes brings the next pass. Here it just stays with stable.
 pub(super) fn reconcile(world: &mut World<'_>, pass: &Pass) {
     let Some(canary) = pass.rollout.canary() else { return };
-    let stable = pass.stable_set();
-    let tested = if pass.pauses.is_aborted(&pass.before) { stable } else { Some(pass.new_set()) };
-    for (service, set) in [(&canary.stable_service, stable), (&canary.canary_service, tested)] {
-        if let Some(set) = set.filter(|_| !service.is_empty()) {
-            ensure(world, pass, service, set);
-        }
+    if let Some(stable) = pass.stable_set() {
+        ensure(world, pass, &canary.stable_service, stable, Needs::Pods);
     }
+    let aborted = pass.pauses.is_aborted(&pass.before);
+    if aborted && canary.traffic_routing.is_none() {
+        if let Some(stable) = pass.stable_set() {
+            ensure(world, pass, &canary.canary_service, stable, Needs::Pods);
+        }
+        return;
+    }
+    let goes_back = aborted && pass.routers() > 0 && router::releases_canary_service(pass);
+    if pass.rolling_back_dynamically().is_none() && !goes_back {
+        ensure(world, pass, &canary.canary_service, pass.new_set(), Needs::Pods);
+    }
+}
+
+/// Gives the canary's Service back to stable, whether or not that has pods.
+pub(super) fn release_canary(world: &mut World<'_>, pass: &Pass) {
+    if let (Some(canary), Some(stable)) = (pass.rollout.canary(), pass.stable_set()) {
+        ensure(world, pass, &canary.canary_service, stable, Needs::Nothing);
+    }
+}
+
+/// The hash that a Service selects by.
+pub(super) fn selected_hash(world: &World<'_>, namespace: &str, name: &str) -> Option<Hash> {
+    let (_, service) = find(world, namespace, name)?;
+    service.spec.selector.get(HASH_LABEL).map(|hash| hash.as_str().into())
+}
+
+fn find<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(&'w Object, &'w objects::Service)> {
+    let object = world.api.find(&ObjectKey::new("", "Service", Some(namespace), name))?;
+    let Body::Plain(plain) = &object.body else { return None };
+    match &**plain {
+        objects::Object::Service(service) => Some((object, service)),
+        _ => None,
+    }
+}
+
+/// What a ReplicaSet must have before a Service is pointed to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// A pod that is available; at first all of them.
+    Pods,
+    /// Nothing.
+    Nothing,
 }
 
 /// `ensureSVCTargets`: never to a ReplicaSet without available pods, and at first only to one that is
 /// available as a whole.
-fn ensure(world: &mut World<'_>, pass: &Pass, name: &str, set: &Set) {
-    let key = ObjectKey::new("", "Service", Some(&pass.namespace), name);
-    let Some(object) = world.api.find(&key) else { return };
-    let Body::Plain(plain) = &object.body else { return };
-    let objects::Object::Service(service) = &**plain else { return };
-    let present = service.spec.selector.get(HASH_LABEL).cloned();
-    if present.as_deref() == Some(&*set.hash) {
+fn ensure(world: &mut World<'_>, pass: &Pass, name: &str, set: &Set, needs: Needs) {
+    let Some((_, service)) = find(world, &pass.namespace, name) else { return };
+    if service.spec.selector.get(HASH_LABEL).map(String::as_str) == Some(&*set.hash) {
         return;
     }
     let adopted = service.metadata.annotations.contains_key(MANAGED_BY);
     let size = set.size;
-    let available = if adopted { size.available > 0 } else { size.spec > 0 && size.spec <= size.available };
-    let (id, Some(manifest)) = (object.id, object.manifest.clone()) else { return };
-    if !available {
+    let available = size.available > 0 && (adopted || (size.spec > 0 && size.spec <= size.available));
+    if needs == Needs::Nothing || available {
+        point(world, pass, name, &set.hash);
+    }
+}
+
+/// Points a Service to a ReplicaSet, and claims it (`switchServiceSelector`).
+pub(super) fn point(world: &mut World<'_>, pass: &Pass, name: &str, hash: &str) {
+    let Some((object, service)) = find(world, &pass.namespace, name) else { return };
+    let present = service.spec.selector.get(HASH_LABEL).cloned();
+    let adopted = service.metadata.annotations.contains_key(MANAGED_BY);
+    if adopted && present.as_deref() == Some(hash) {
         return;
     }
+    let (id, Some(manifest)) = (object.id, object.manifest.clone()) else { return };
     let map = |entries: Vec<(&str, Value)>| {
         let entries = entries
             .into_iter()
             .map(|(key, value)| (key.to_owned(), Node::new(value, manifest.place.clone())));
         Value::Map(Map::from_iter(entries))
     };
-    let selector = map(vec![(HASH_LABEL, Value::String(set.hash.to_string()))]);
+    let selector = map(vec![(HASH_LABEL, Value::String(hash.to_owned()))]);
     let annotations = map(vec![(MANAGED_BY, Value::String(pass.name.to_string()))]);
     let patch = map(vec![
         ("metadata", map(vec![("annotations", annotations)])),
@@ -59,6 +108,6 @@ fn ensure(world: &mut World<'_>, pass: &Pass, name: &str, set: &Set) {
         return;
     }
     let before = present.unwrap_or_default();
-    let message = format!("Switched selector for service '{name}' from '{before}' to '{}'", set.hash);
+    let message = format!("Switched selector for service '{name}' from '{before}' to '{hash}'");
     world.record(Source::Rollouts, pass.id, false, "SwitchService", message);
 }

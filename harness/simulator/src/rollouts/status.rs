@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use manifests::objects::Rollout;
+use manifests::objects::rollout::BlueGreenStrategy;
 use timeline::{AnalysisPhase, RolloutPhase};
 use units::Time;
+
+use super::weights::TrafficWeights;
 
 /// A pod template's hash: the value of the label `rollouts-pod-template-hash`.
 pub type Hash = Arc<str>;
@@ -47,6 +50,13 @@ pub struct RolloutState {
     pub step_run: Option<RunReference>,
     /// The AnalysisRun beside the steps.
     pub background_run: Option<RunReference>,
+    /// How the router splits the requests; `None` without a router, and before it was first asked.
+    pub weights: Option<TrafficWeights>,
+    /// The routes that steps made, by name (`setHeaderRoute`, `setMirrorRoute`). Upstream keeps them in
+    /// the router's own objects.
+    pub routes: Vec<String>,
+    /// What blueGreen keeps.
+    pub blue_green: BlueGreenState,
     /// Pods of all ReplicaSets.
     pub replicas: u32,
     /// Pods of the wanted template.
@@ -55,6 +65,21 @@ pub struct RolloutState {
     pub ready: u32,
     /// Available pods of all ReplicaSets.
     pub available: u32,
+}
+
+/// What the controller keeps of a blueGreen Rollout (`BlueGreenStatus`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BlueGreenState {
+    /// The hash that the active Service selects.
+    pub active: Option<Hash>,
+    /// The hash that the preview Service selects.
+    pub preview: Option<Hash>,
+    /// Whether the preview may grow to all its pods (`scaleUpPreviewCheckPoint`).
+    pub may_grow: bool,
+    /// The AnalysisRun before the switch.
+    pub pre_run: Option<RunReference>,
+    /// The AnalysisRun after it.
+    pub post_run: Option<RunReference>,
 }
 
 /// A current AnalysisRun as the Rollout's status repeats it (`RolloutAnalysisRunStatus`).
@@ -66,6 +91,17 @@ pub struct RunReference {
     pub phase: Option<AnalysisPhase>,
     /// Its message.
     pub message: String,
+}
+
+impl RunReference {
+    /// Whether it has come to an end.
+    pub fn is_over(&self) -> bool {
+        use AnalysisPhase::{Error, Failed, Inconclusive, Pending, Running, Successful};
+        match self.phase {
+            Some(Successful | Failed | Error | Inconclusive) => true,
+            Some(Pending | Running) | None => false,
+        }
+    }
 }
 
 /// Why the controller paused, and since when.
@@ -84,6 +120,8 @@ pub enum PauseReason {
     CanaryPauseStep,
     /// An analysis came to no result.
     InconclusiveAnalysisRun,
+    /// The switch waits for a person or a time.
+    BlueGreenPause,
 }
 
 impl PauseReason {
@@ -92,6 +130,7 @@ impl PauseReason {
         match self {
             Self::CanaryPauseStep => "CanaryPauseStep",
             Self::InconclusiveAnalysisRun => "InconclusiveAnalysisRun",
+            Self::BlueGreenPause => "BlueGreenPause",
         }
     }
 }
@@ -209,7 +248,7 @@ impl Condition {
 }
 
 /// Phase and message from spec and status, first match (`utils/rollout/rolloututil.go:
-/// CalculateRolloutPhase`, canary without a traffic router).
+/// CalculateRolloutPhase`).
 pub(super) fn phase(rollout: &Rollout, state: &RolloutState) -> (RolloutPhase, String) {
     let spec = &rollout.spec;
     for condition in &state.conditions {
@@ -248,7 +287,12 @@ pub(super) fn phase(rollout: &Rollout, state: &RolloutState) -> (RolloutPhase, S
         "more replicas need to be updated"
     } else if state.available < state.updated {
         "updated replicas are still becoming available"
-    } else if state.replicas > state.updated {
+    } else if let Some(strategy) = rollout.blue_green() {
+        match blue_green_waits_for(strategy, state) {
+            None => return (RolloutPhase::Healthy, String::new()),
+            Some(waiting) => waiting,
+        }
+    } else if !is_routed(rollout) && state.replicas > state.updated {
         "old replicas are pending termination"
     } else if !state.is_completed() {
         "waiting for all steps to complete"
@@ -256,6 +300,27 @@ pub(super) fn phase(rollout: &Rollout, state: &RolloutState) -> (RolloutPhase, S
         return (RolloutPhase::Healthy, String::new());
     };
     (RolloutPhase::Progressing, waiting.to_owned())
+}
+
+/// What a blueGreen Rollout with all its pods waits for.
+fn blue_green_waits_for(strategy: &BlueGreenStrategy, state: &RolloutState) -> Option<&'static str> {
+    let BlueGreenState { active, post_run, .. } = &state.blue_green;
+    if active.is_none() || *active != state.current_pod_hash {
+        return Some("active service cutover pending");
+    }
+    if state.is_completed() {
+        return None;
+    }
+    let is_over = post_run.as_ref().is_some_and(RunReference::is_over);
+    match strategy.post_promotion_analysis.is_some() && !is_over {
+        true => Some("waiting for analysis to complete"),
+        false => Some("waiting for post-promotion verification to complete"),
+    }
+}
+
+/// Whether old pods may stay for a while without getting requests.
+fn is_routed(rollout: &Rollout) -> bool {
+    rollout.canary().is_some_and(|canary| canary.traffic_routing.is_some())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Whole walks of a Rollout through the simulator.
 
+mod blue_green;
 mod objects;
+mod routed;
 mod story;
 
 use behaviour::Arrivals;

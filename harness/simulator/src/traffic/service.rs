@@ -3,12 +3,12 @@
 use units::Rate;
 use yaml::Problem;
 
-use crate::World;
 use crate::api::ObjectId;
 use crate::kubernetes::{as_pod, endpoints};
+use crate::{World, rollouts};
 
 /// The Service that clients call: the one that the scenario names, or the only one that leads to pods
-/// of a model. Clients call it by name: one that was deleted and made again is called as before.
+/// of a model; of several, the one that a router or blueGreen puts before the others. Clients call it by name: one that was deleted and made again is called as before.
 pub(super) fn choose(world: &mut World<'_>) {
     match world.traffic.service {
         Some(service) if !world.api.exists(service) => {
@@ -31,7 +31,12 @@ fn choose_first(world: &mut World<'_>) {
         .map(|service| service.id)
         .filter(|service| leads_to_model(world, *service))
         .collect();
-    match candidates.as_slice() {
+    let entrances: Vec<ObjectId> = candidates
+        .iter()
+        .copied()
+        .filter(|service| rollouts::is_entrance(world, &world.api.get(*service).key))
+        .collect();
+    match if entrances.len() == 1 { entrances } else { candidates }.as_slice() {
         [] => {}
         [service] => {
             world.traffic.service = Some(*service);

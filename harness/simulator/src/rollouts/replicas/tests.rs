@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn wanted(replicas: i64, weight: i64, max_weight: i64, surge: i64, unavailable: i64) -> Wanted {
-    Wanted { replicas, weight, max_weight, surge, unavailable }
+    Wanted { replicas, weight, max_weight, surge, unavailable, routed: None }
 }
 
 fn size(spec: i64, available: i64) -> Size {
@@ -123,7 +123,7 @@ fn upstreams_next_counts_are_ours() {
             new_is_stable: false,
             others: &others,
         };
-        let counts = next_counts(wanted(replicas, weight, 100, surge, unavailable), sizes);
+        let counts = next_counts(wanted(replicas, weight, 100, surge, unavailable), sizes, None);
         assert_eq!((counts.stable, counts.canary), expected, "case {index}");
     }
 }
@@ -134,7 +134,8 @@ fn walk(wanted: Wanted, canary: &mut i64, stable: &mut i64) -> String {
     let (mut new, mut old) = (size(*canary, *canary), size(*stable, *stable));
     let mut scaled = Vec::new();
     for _ in 0..50 {
-        let counts = next_counts(wanted, Sizes { new, stable: Some(old), new_is_stable: false, others: &[] });
+        let counts =
+            next_counts(wanted, Sizes { new, stable: Some(old), new_is_stable: false, others: &[] }, None);
         if counts.stable != old.spec {
             old = size(counts.stable, old.available.min(counts.stable));
             scaled.push(format!("S{}", old.spec));
@@ -178,10 +179,10 @@ fn pods_move_one_class_at_a_time() {
 #[test]
 fn the_first_template_grows_at_once_and_a_promoted_one_follows_replicas() {
     let first = Sizes { new: size(0, 0), stable: None, new_is_stable: false, others: &[] };
-    assert_eq!(next_counts(wanted(5, 100, 100, 2, 1), first).canary, 5);
+    assert_eq!(next_counts(wanted(5, 100, 100, 2, 1), first, None).canary, 5);
     let promoted = Sizes { new: size(5, 5), stable: Some(size(5, 5)), new_is_stable: true, others: &[] };
     for replicas in [0, 3, 5, 8] {
-        assert_eq!(next_counts(wanted(replicas, 100, 100, 1, 0), promoted).canary, replicas);
+        assert_eq!(next_counts(wanted(replicas, 100, 100, 1, 0), promoted, None).canary, replicas);
     }
 }
 
@@ -194,6 +195,7 @@ fn a_step_is_reached_when_the_canary_is_available_and_nothing_superfluous_exists
             half,
             threshold,
             Sizes { new, stable: Some(stable), new_is_stable: false, others: &others },
+            None,
         )
     };
     let lingering = Size { spec: 2, created: 3, available: 2 };
@@ -237,7 +239,7 @@ proptest! {
         let sizes = Sizes {
             new: size(canary, canary), stable: Some(size(stable, stable)), new_is_stable: false, others: &[],
         };
-        let counts = next_counts(wanted(replicas, weight, 100, surge, unavailable), sizes);
+        let counts = next_counts(wanted(replicas, weight, 100, surge, unavailable), sizes, None);
         prop_assert!(counts.canary >= 0 && counts.stable >= 0);
         prop_assert!(counts.canary + counts.stable <= replicas + surge);
         // Pods that are asked for and not there yet are not available.

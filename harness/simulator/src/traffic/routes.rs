@@ -1,0 +1,85 @@
+//! Where requests go: from the called Service, or from the router before it, to pods.
+
+use std::collections::BTreeMap;
+
+use manifests::objects::ObjectKey;
+
+use super::account::Group;
+use crate::api::ObjectId;
+use crate::kubernetes::endpoints;
+use crate::{World, rollouts};
+
+/// Where requests go at a moment.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// The pods that get any, in the order of their creation.
+    pub(super) pods: BTreeMap<ObjectId, (Group, Share)>,
+    /// The part of the requests that meets no ready pod.
+    pub(super) unserved: f64,
+}
+
+/// A pod's share: an equal one of a part of all requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    /// The part of all requests that its Service gets.
+    pub(super) part: f64,
+    /// The pods that it shares it with, itself included.
+    pub(super) pods: usize,
+}
+
+/// Where requests go now. A pod without a model has no known behaviour: it gets none.
+pub(super) fn present(world: &mut World<'_>) -> Routes {
+    let Some(service) = world.traffic.service else { return Routes { unserved: 1.0, ..Routes::default() } };
+    let mut routes = Routes::default();
+    for (destination, part) in destinations(world, service) {
+        let pods = destination.map_or_else(Vec::new, |service| pods(world, service));
+        if pods.is_empty() {
+            routes.unserved += part;
+        }
+        let share = Share { part, pods: pods.len() };
+        for (pod, group) in pods {
+            // One that stands behind both Services gets both shares.
+            let known = routes.pods.remove(&pod).map(|(_, share)| share);
+            let share = known.map_or(share, |known| known.with(share));
+            routes.pods.insert(pod, (group, share));
+        }
+    }
+    routes
+}
+
+impl Share {
+    fn with(self, other: Self) -> Self {
+        let each = |share: Self| share.part / share.pods as f64;
+        Self { part: each(self) + each(other), pods: 1 }
+    }
+}
+
+/// The Services that requests to `service` end up at, each with its part of them; `None` for one that
+/// does not exist.
+fn destinations(world: &World<'_>, service: ObjectId) -> Vec<(Option<ObjectId>, f64)> {
+    let key = &world.api.get(service).key;
+    let router = rollouts::router_before(world, key);
+    let Some((weights, max)) = router.and_then(|router| Some((router.weights?, router.max_weight))) else {
+        return vec![(Some(service), 1.0)];
+    };
+    let found = weights.destinations().filter(|to| to.weight > 0).map(|to| {
+        let key = ObjectKey::new("", "Service", key.namespace.as_deref(), &to.service);
+        let part = f64::from(to.weight) / f64::from(max);
+        (world.api.find(&key).map(|object| object.id), part)
+    });
+    found.collect()
+}
+
+fn pods(world: &mut World<'_>, service: ObjectId) -> Vec<(ObjectId, Group)> {
+    let ready = endpoints::of(world, service).ready.iter().filter(|pod| world.api.exists(**pod));
+    let all: Vec<(ObjectId, Option<Group>)> = ready.map(|pod| (*pod, Group::of(world, *pod))).collect();
+    if all.iter().any(|(_, group)| group.is_none()) {
+        let place = world.api.get(service).key.to_string();
+        world.not_simulated(
+            "a pod without MODEL_VERSION behind the called Service",
+            place,
+            "it gets no requests",
+        );
+    }
+    all.into_iter().filter_map(|(pod, group)| Some((pod, group?))).collect()
+}
