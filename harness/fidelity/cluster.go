@@ -29,6 +29,7 @@ import (
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/promote"
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/retry"
 	"github.com/argoproj/argo-rollouts/rollout"
+	"github.com/argoproj/argo-rollouts/service"
 	istioutil "github.com/argoproj/argo-rollouts/utils/istio"
 	rolloutqueue "github.com/argoproj/argo-rollouts/utils/queue"
 	"github.com/argoproj/argo-rollouts/utils/record"
@@ -47,6 +48,7 @@ type cluster struct {
 	api      *apiServer
 	turns    *turns
 	scraper  *scraper
+	router   *router
 	argo     clientset.Interface
 	journal  *journal
 
@@ -61,6 +63,7 @@ func newCluster(question *timelineQuestion) *cluster {
 	c := &cluster{question: question, started: time.Now(), api: newAPIServer(), turns: newTurns(),
 		pods: map[string]*pod{}, podsOf: map[int]int{}, templates: map[string]int{}}
 	c.journal = &journal{cluster: c}
+	c.router = &router{cluster: c}
 	c.scraper = &scraper{cluster: c, store: &samples{series: map[string]*series{}}}
 	c.api.admit = func(resource string, created object) {
 		if resource == "/pods" {
@@ -73,6 +76,8 @@ func newCluster(question *timelineQuestion) *cluster {
 			c.podWritten(before, after)
 		case "apps/replicasets":
 			c.replicaSetWritten(before, after)
+		case "/services":
+			c.serviceWritten()
 		case "argoproj.io/rollouts":
 			c.journal.rolloutWritten(after)
 		case "argoproj.io/analysisruns":
@@ -93,6 +98,12 @@ func (c *cluster) replicaSetWritten(before, after object) {
 		c.templates[hash] = len(c.templates)
 	}
 	c.journal.scaled(c.templates[hash], before, after)
+}
+
+// serviceWritten sends requests where Services lead to now.
+func (c *cluster) serviceWritten() {
+	c.journal.servicesWritten(c.api.kinds["/services"].objects)
+	c.turns.at(time.Now(), orderKubelet, c.route)
 }
 
 // offset is when in an interval a pod is scraped.
@@ -178,7 +189,9 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 	})
 	rolloutQueue := c.turns.queue(orderRollout, rolloutqueue.DefaultArgoRolloutsRateLimiter())
 	analysisQueue := c.turns.queue(orderAnalysis, rolloutqueue.DefaultArgoRolloutsRateLimiter())
-	// Nothing works on these two: without a router neither Services nor Ingresses are touched.
+	serviceQueue := c.turns.queue(orderService, rolloutqueue.DefaultArgoRolloutsRateLimiter())
+	serviceQueue.calm = calmLoop
+	// Nothing works on this one: the router here has no Ingresses.
 	unused := newTurns().queue(orderRollout, rolloutqueue.DefaultArgoRolloutsRateLimiter())
 	recorder := &events{journal: c.journal}
 
@@ -190,8 +203,14 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		RolloutsInformer: rollouts, IstioPrimaryDynamicClient: dynamicClient,
 		IstioVirtualServiceInformer:  istio.ForResource(istioutil.GetIstioVirtualServiceGVR()).Informer(),
 		IstioDestinationRuleInformer: istio.ForResource(istioutil.GetIstioDestinationRuleGVR()).Informer(),
-		ResyncPeriod:                 resync, RolloutWorkQueue: rolloutQueue, ServiceWorkQueue: unused, IngressWorkQueue: unused,
+		ResyncPeriod:                 resync, RolloutWorkQueue: rolloutQueue, ServiceWorkQueue: serviceQueue, IngressWorkQueue: unused,
 		MetricsServer: metricsServer, Recorder: recorder, EphemeralMetadataThreads: 1, EphemeralMetadataPodRetries: 3,
+	})
+	installRouter(rolloutController, c.router)
+	serviceController := service.NewController(service.ControllerConfig{
+		Kubeclientset: kube, Argoprojclientset: c.argo, RolloutsInformer: rollouts,
+		ServicesInformer: kubeInformers.Core().V1().Services(), RolloutWorkqueue: rolloutQueue,
+		ServiceWorkqueue: serviceQueue, ResyncPeriod: resync, MetricsServer: metricsServer,
 	})
 	analysisController := analysis.NewController(analysis.ControllerConfig{
 		KubeClientSet: kube, ArgoProjClientset: c.argo, AnalysisRunInformer: runs,
@@ -212,6 +231,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 	for _, controller := range []func(){
 		func() { _ = rolloutController.Run(ctx, 1) },
 		func() { _ = analysisController.Run(ctx, 1) },
+		func() { _ = serviceController.Run(ctx, 1) },
 		func() { sets.Run(ctx, 1) },
 	} {
 		running.Add(1)
@@ -243,6 +263,7 @@ func (c *cluster) apply(manifest json.RawMessage) error {
 		return err
 	}
 	path := map[string]string{
+		"Service":          "/api/v1/namespaces/default/services",
 		"Rollout":          "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts",
 		"AnalysisTemplate": "/apis/argoproj.io/v1alpha1/namespaces/default/analysistemplates",
 	}[text(read, "kind")]

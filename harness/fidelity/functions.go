@@ -102,15 +102,21 @@ func sizing(q question) answer {
 	for index := range q.Others {
 		others = append(others, q.Others[index].replicaSet(fmt.Sprint("other-", index)))
 	}
-	_, weight := replicasetutil.GetCanaryReplicasOrWeight(ro, newRS, stableRS)
-	canary, stable := replicasetutil.CalculateReplicaCountsForBasicCanary(ro, newRS, stableRS, others)
+	pods, weight := replicasetutil.GetCanaryReplicasOrWeight(ro, newRS, stableRS)
+	canary, stable := int32(0), int32(0)
+	if ro.Spec.Strategy.Canary.TrafficRouting == nil {
+		canary, stable = replicasetutil.CalculateReplicaCountsForBasicCanary(ro, newRS, stableRS, others)
+	} else {
+		canary, stable = replicasetutil.CalculateReplicaCountsForTrafficRoutedCanary(ro, newRS, stableRS, ro.Status.Canary.Weights)
+	}
 	return answer{
+		"pods":        pods,
 		"weight":      weight,
 		"surge":       replicasetutil.MaxSurge(ro),
 		"unavailable": replicasetutil.MaxUnavailable(ro),
 		"canary":      canary,
 		"stable":      stable,
-		"reached":     replicasetutil.AtDesiredReplicaCountsForCanary(ro, newRS, stableRS, others, nil),
+		"reached":     replicasetutil.AtDesiredReplicaCountsForCanary(ro, newRS, stableRS, others, ro.Status.Canary.Weights),
 	}
 }
 

@@ -16,17 +16,21 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 )
 
 // timelineQuestion is a rollout to be run from its first revision on. Times are seconds.
 type timelineQuestion struct {
-	Rollout        string            `json:"rollout"`
-	Objects        []json.RawMessage `json:"objects"`
-	Models         map[string]*model `json:"models"`
-	Rate           float64           `json:"rate"`
-	Buckets        []float64         `json:"buckets"`
-	PodStart       float64           `json:"podStart"`
-	ScrapeInterval float64           `json:"scrapeInterval"`
+	Rollout string            `json:"rollout"`
+	Objects []json.RawMessage `json:"objects"`
+	Models  map[string]*model `json:"models"`
+	// Service is the one that clients call; without one they reach every pod.
+	Service        string    `json:"service"`
+	Rate           float64   `json:"rate"`
+	Buckets        []float64 `json:"buckets"`
+	PodStart       float64   `json:"podStart"`
+	ScrapeInterval float64   `json:"scrapeInterval"`
 	// ScrapeOffsets are milliseconds, by template and then by pod, both in the order of creation.
 	ScrapeOffsets [][]int64        `json:"scrapeOffsets"`
 	Actions       []timelineAction `json:"actions"`
@@ -48,6 +52,7 @@ type timelineAnswer struct {
 	Runs         []runEntry         `json:"runs"`
 	Measurements []measurementEntry `json:"measurements"`
 	Events       []eventEntry       `json:"events"`
+	Services     []servicesEntry    `json:"services"`
 	Problems     []string           `json:"problems"`
 	// Hashes are those of the templates, which messages name.
 	Hashes []string `json:"hashes"`
@@ -62,6 +67,15 @@ type stateEntry struct {
 	Step    *int64  `json:"step"`
 	Stable  int     `json:"stable"`
 	Current int     `json:"current"`
+	// Weight is the canary's, and Routes are those that steps made, where there is a router.
+	Weight int64    `json:"weight"`
+	Routes []string `json:"routes"`
+}
+
+// servicesEntry tells which templates the Services select that the Rollout switches, -1 for none.
+type servicesEntry struct {
+	At       float64        `json:"at"`
+	Selected map[string]int `json:"selected"`
 }
 
 type scaledEntry struct {
@@ -159,6 +173,8 @@ func (j *journal) rolloutWritten(after object) {
 	}
 	state := stateEntry{At: j.now(), Phase: text(after, "status", "phase"), Message: text(after, "status", "message"),
 		Stable: j.template(text(after, "status", "stableRS")), Current: j.template(text(after, "status", "currentPodHash"))}
+	state.Weight = number(after, "status", "canary", "weights", "canary", "weight")
+	state.Routes = append([]string{}, j.cluster.router.routes...)
 	state.Aborted, _ = at(after, "status", "abort").(bool)
 	if step, known := at(after, "status", "currentStepIndex").(int64); known {
 		state.Step = &step
@@ -173,6 +189,15 @@ func (j *journal) rolloutWritten(after object) {
 		}
 	}
 	j.answer.States = append(j.answer.States, state)
+}
+
+func (j *journal) servicesWritten(all map[string]object) {
+	selected := map[string]int{}
+	for _, service := range all {
+		hash := text(service, "spec", "selector", v1alpha1.DefaultRolloutUniqueLabelKey)
+		selected[text(service, "metadata", "name")] = j.template(hash)
+	}
+	j.answer.Services = append(j.answer.Services, servicesEntry{j.now(), selected})
 }
 
 func (j *journal) scaled(template int, before, after object) {

@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"time"
+
+	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 )
 
 // z99 is the standard normal's 99th percentile.
@@ -49,21 +51,39 @@ func (c *cluster) settle() {
 	}
 }
 
-// route spreads the requests evenly over the pods that are ready.
+// route sends the requests to the pods that are ready: those behind the Service that is called, or behind
+// those that the router splits them between.
 func (c *cluster) route() {
 	c.settle()
-	ready := 0
-	for _, p := range c.order {
-		if p.ready && !p.gone {
-			ready++
-		}
-	}
 	for _, p := range c.order {
 		p.meter.rate = 0
-		if p.ready && !p.gone {
-			p.meter.rate = c.question.Rate / float64(ready)
+	}
+	called := c.question.Service
+	if called == "" || c.router.asked == nil {
+		c.spread(called, 1)
+		return
+	}
+	for _, destination := range c.router.asked {
+		c.spread(destination.ServiceName, float64(destination.Weight)/float64(c.router.most))
+	}
+}
+
+// spread spreads a part of the requests evenly over a Service's pods; without a name these are all.
+func (c *cluster) spread(service string, part float64) {
+	var ready []*pod
+	for _, p := range c.order {
+		if p.ready && !p.gone && (service == "" || c.selects(service, p)) {
+			ready = append(ready, p)
 		}
 	}
+	for _, p := range ready {
+		p.meter.rate += c.question.Rate * part / float64(len(ready))
+	}
+}
+
+func (c *cluster) selects(service string, p *pod) bool {
+	selected := text(c.api.get("/services", namespace+"/"+service), "spec", "selector", v1alpha1.DefaultRolloutUniqueLabelKey)
+	return selected == "" || selected == p.hash
 }
 
 // advance counts what a pod has answered since it was advanced last, piece by piece where a fault begins

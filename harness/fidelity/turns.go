@@ -19,6 +19,7 @@ const (
 	orderDiscovery
 	orderScrape
 	orderAnalysis
+	orderService
 	orderRollout
 )
 
@@ -177,7 +178,26 @@ type queue struct {
 	// burst counts the turns since burstAt, a whole millisecond.
 	burst   int
 	burstAt time.Time
+	// calm is the least time between two turns of an item that has had mostTurnsOfOne of them; none where 0.
+	calm   time.Duration
+	recent map[any]*recent
 }
+
+// recent tells of an item's turns without a longer break.
+type recent struct {
+	count   int
+	last    time.Time
+	planned bool
+}
+
+// Behind a router, every pass of an aborted Rollout switches a Service there and back, and each switch brings the
+// next pass; and with a scaleDownDelaySeconds of 0 a Rollout asks for its next pass at once, for ever. After some
+// times these two come no more often than once in calmLoop; all else goes on at once.
+const (
+	mostTurnsOfOne = 20
+	calmLoop       = time.Second
+	longerBreak    = 5 * time.Second
+)
 
 // Within a second of a progress deadline upstream looks again every millisecond; more passes than
 // mostPasses within one are slowed down to one in spinning.
@@ -192,7 +212,7 @@ const negligible = 100 * time.Millisecond
 
 func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue {
 	q := &queue{turns: t, order: order, limiter: limiter, hand: make(chan any), waiting: map[any]bool{},
-		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{})}
+		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{}), recent: map[any]*recent{}}
 	t.queues = append(t.queues, q)
 	sort.SliceStable(t.queues, func(i, j int) bool { return t.queues[i].order < t.queues[j].order })
 	return q
@@ -227,6 +247,10 @@ func (q *queue) pop() (any, bool) {
 
 func (q *queue) Add(item any) {
 	q.mutex.Lock()
+	if q.calm > 0 && q.putOff(item, q.calm) {
+		q.mutex.Unlock()
+		return
+	}
 	if q.working[item] {
 		q.again[item] = true
 	} else {
@@ -236,9 +260,43 @@ func (q *queue) Add(item any) {
 	q.turns.wake()
 }
 
+// putOff tells whether an item comes too often, and then sees to it that it comes later. The queue is locked.
+func (q *queue) putOff(item any, calm time.Duration) bool {
+	if q.waiting[item] || q.again[item] {
+		return false
+	}
+	now := time.Now()
+	r := q.recent[item]
+	if r == nil || now.Sub(r.last) > longerBreak {
+		r = &recent{}
+		q.recent[item] = r
+	}
+	if r.planned {
+		return true
+	}
+	if r.count >= mostTurnsOfOne && now.Before(r.last.Add(calm)) {
+		r.planned = true
+		q.turns.at(r.last.Add(calm), q.order, func() {
+			q.mutex.Lock()
+			r.planned = false
+			q.mutex.Unlock()
+			q.Add(item)
+		})
+		return true
+	}
+	r.count++
+	r.last = now
+	return false
+}
+
 func (q *queue) AddAfter(item any, wait time.Duration) {
 	if wait <= 0 {
-		q.Add(item)
+		q.mutex.Lock()
+		late := q.putOff(item, calmLoop)
+		q.mutex.Unlock()
+		if !late {
+			q.Add(item)
+		}
 		return
 	}
 	q.turns.at(time.Now().Add(wait), q.order, func() { q.Add(item) })

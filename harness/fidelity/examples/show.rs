@@ -1,13 +1,18 @@
 //! Prints a case, by its seed or from a file of `cases`, the question for the Go program, or our account:
-//! `show SEED|FILE [question|ours|case]`.
+//! `show SEED|FILE FAMILY [question|ours|case]`.
 #![expect(clippy::print_stdout, reason = "this is a tool")]
 #![expect(clippy::unwrap_used, reason = "this is a tool")]
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let named = args.next().unwrap();
+    let family = match args.next().as_deref() {
+        Some("routed") => fidelity::Family::Routed,
+        Some("blue-green") => fidelity::Family::BlueGreen,
+        Some(_) | None => fidelity::Family::Basic,
+    };
     let case: fidelity::Case = match named.parse() {
-        Ok(seed) => fidelity::generate(seed),
+        Ok(seed) => family.case(seed),
         Err(_) => {
             let text = std::fs::read_to_string(named).unwrap();
             let kept: serde_json::Value = serde_json::from_str(&text).unwrap();

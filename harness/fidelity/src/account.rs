@@ -1,6 +1,8 @@
 //! What happened in a run, in the terms that both sides share. Templates are told by the order in which
 //! their ReplicaSets were made, from 0.
 
+use std::collections::BTreeMap;
+
 /// What happened, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)]
@@ -11,7 +13,15 @@ pub struct Account {
     pub measurements: Vec<(f64, Measurement)>,
     /// Reasons of the Events about the Rollout.
     pub events: Vec<(f64, String)>,
+    pub services: Vec<(f64, Services)>,
 }
+
+/// Which template each Service selects that the Rollout switches.
+pub type Services = BTreeMap<String, Option<usize>>;
+
+/// What is not compared of Events: `RolloutAddedToInformer` is an informer's, and behind a router upstream
+/// switches the Service of an aborted canary there and back in every pass.
+pub(crate) const NOT_COMPARED: [&str; 2] = ["RolloutAddedToInformer", "SwitchService"];
 
 /// The Rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +33,10 @@ pub struct State {
     pub step: Option<u32>,
     pub stable: Option<usize>,
     pub current: Option<usize>,
+    /// The canary's weight, where there is a router.
+    pub weight: Option<u32>,
+    /// The routes that steps made.
+    pub routes: Vec<String>,
 }
 
 /// A ReplicaSet was asked for another number of pods.

@@ -17,6 +17,9 @@ pub struct Case {
     pub spec: BTreeMap<String, Value>,
     /// What stands in its canary strategy beside steps and analysis.
     pub canary: BTreeMap<String, Value>,
+    /// Its blueGreen strategy, in place of the canary.
+    #[serde(default)]
+    pub blue_green: Option<BTreeMap<String, Value>>,
     /// The steps.
     pub steps: Vec<Value>,
     /// The analysis beside the steps.
@@ -117,6 +120,15 @@ impl Act {
     }
 }
 
+/// A Service that selects all pods until the Rollout points it to some of them.
+fn service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"app": ROLLOUT}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    })
+}
+
 /// The pod template of a model version. Readiness is asked for every second.
 fn template(version: &str) -> Value {
     json!({
@@ -144,21 +156,52 @@ impl Case {
             })
         });
         let mut objects: Vec<Value> = templates.collect();
+        objects.extend(self.services().into_iter().map(service));
         objects.push(self.rollout());
         objects
     }
 
-    fn rollout(&self) -> Value {
+    /// Whether a router splits the requests.
+    pub fn is_routed(&self) -> bool {
+        self.canary.contains_key("trafficRouting")
+    }
+
+    /// The Services that the Rollout switches.
+    pub fn services(&self) -> Vec<&str> {
+        let canary = ["canaryService", "stableService"].map(|field| self.canary.get(field));
+        let blue_green = self.blue_green.as_ref();
+        let blue_green =
+            ["activeService", "previewService"].map(|field| blue_green.and_then(|it| it.get(field)));
+        canary.into_iter().chain(blue_green).flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The Service that clients call; without one they reach every pod.
+    pub fn called(&self) -> Option<&str> {
+        match &self.blue_green {
+            Some(strategy) => strategy.get("activeService").and_then(Value::as_str),
+            None if self.is_routed() => self.canary.get("stableService").and_then(Value::as_str),
+            None => None,
+        }
+    }
+
+    fn strategy(&self) -> Value {
+        if let Some(strategy) = &self.blue_green {
+            return json!({"blueGreen": strategy});
+        }
         let mut canary = json!(self.canary);
         canary["steps"] = json!(self.steps);
         if let Some(background) = &self.background {
             canary["analysis"] = background.clone();
         }
+        json!({"canary": canary})
+    }
+
+    fn rollout(&self) -> Value {
         let mut spec = json!(self.spec);
         spec["replicas"] = json!(self.replicas);
         spec["selector"] = json!({"matchLabels": {"app": ROLLOUT}});
         spec["template"] = template("v1");
-        spec["strategy"] = json!({"canary": canary});
+        spec["strategy"] = self.strategy();
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
             "metadata": {"name": ROLLOUT, "namespace": "default"},

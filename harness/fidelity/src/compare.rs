@@ -30,12 +30,21 @@ pub enum Aspect {
     Measurements,
     /// Events about the Rollout by reason.
     Events,
+    /// Which templates the Services select.
+    Services,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Outcome, Self::States, Self::Sizes, Self::Runs, Self::Measurements, Self::Events];
+    pub const ALL: [Self; 7] = [
+        Self::Outcome,
+        Self::States,
+        Self::Sizes,
+        Self::Runs,
+        Self::Measurements,
+        Self::Events,
+        Self::Services,
+    ];
 }
 
 /// The first difference of each aspect that differs.
@@ -67,6 +76,7 @@ pub fn differences(ours: &Account, theirs: &Account) -> BTreeMap<Aspect, String>
             PartialEq::eq,
         ),
     );
+    note(Aspect::Services, first(&settled(&ours.services), &settled(&theirs.services), PartialEq::eq));
     found
 }
 

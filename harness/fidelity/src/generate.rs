@@ -9,11 +9,35 @@ use serde_json::{Value, json};
 
 use crate::case::{Act, Action, Case, Fault, Model, Template};
 
+mod blue_green;
+mod routed;
+
 /// The gates that steps and background analysis refer to.
 const GATES: [&str; 2] = ["gate", "guard"];
 
-/// The case of a seed.
-pub fn generate(seed: u64) -> Case {
+/// Kinds of rollouts, each with random cases of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// A canary whose share follows from the number of its pods.
+    Basic,
+    /// A canary behind a traffic router.
+    Routed,
+    /// All pods at once, and a Service is switched.
+    BlueGreen,
+}
+
+impl Family {
+    /// The case of a seed.
+    pub fn case(self, seed: u64) -> Case {
+        match self {
+            Self::Basic => basic(seed),
+            Self::Routed => routed::case(seed),
+            Self::BlueGreen => blue_green::case(seed),
+        }
+    }
+}
+
+fn basic(seed: u64) -> Case {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
     let replicas = draw.between(1, 10);
     let mut templates = BTreeMap::new();
@@ -26,6 +50,7 @@ pub fn generate(seed: u64) -> Case {
         replicas,
         spec: draw.spec(),
         canary: draw.canary(replicas),
+        blue_green: None,
         steps,
         background,
         templates,

@@ -3,7 +3,7 @@
 //! A Go program in this folder holds the real things: functions of Argo Rollouts, and its controllers
 //! with Kubernetes' ReplicaSet controller and the Prometheus engine in virtual time. `Oracle` builds it
 //! and asks it. A [`Case`] is a rollout with everything that happens to it, made from a seed by
-//! [`generate()`]; both sides run it, and [`differences`] tells where their [`Account`]s part.
+//! a [`Family`]; both sides run it, and [`differences`] tells where their [`Account`]s part.
 
 mod account;
 mod case;
@@ -16,10 +16,10 @@ mod ours;
 mod shrink;
 mod theirs;
 
-pub use account::{Account, Measurement, Run, Size, State};
+pub use account::{Account, Measurement, Run, Services, Size, State};
 pub use case::{Act, Action, Case, Fault, Model, ROLLOUT, Template};
 pub use compare::{Aspect, TIME_TOLERANCE, VALUE_TOLERANCE, differences};
-pub use generate::generate;
+pub use generate::Family;
 #[cfg(feature = "oracle")]
 pub use oracle::Oracle;
 pub use ours::Ours;

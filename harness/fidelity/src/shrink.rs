@@ -52,6 +52,9 @@ fn candidates(case: &Case) -> Vec<Case> {
     for key in case.canary.keys() {
         add(&|case| drop(case.canary.remove(key)));
     }
+    for key in case.blue_green.iter().flat_map(|strategy| strategy.keys()) {
+        add(&|case| drop(case.blue_green.as_mut().expect("it is a clone").remove(key)));
+    }
     for name in case.models.keys() {
         add(&|case| case.models.get_mut(name).expect("it is a clone").faults.clear());
     }

@@ -1,10 +1,12 @@
 //! The real controllers' account of a case.
 
+use std::collections::BTreeMap;
+
 use behaviour::Buckets;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::account::{Account, Measurement, Run, Size, State, without_hash, without_hashes};
+use crate::account::{Account, Measurement, NOT_COMPARED, Run, Size, State, without_hash, without_hashes};
 use crate::case::{Act, Case, Model, ROLLOUT};
 
 impl Case {
@@ -18,6 +20,7 @@ impl Case {
             "objects": self.objects(),
             "models": models,
             "rate": self.rate,
+            "service": self.called(),
             "buckets": Buckets::default().bounds(),
             "podStart": self.pod_start,
             "scrapeInterval": self.scrape_interval,
@@ -79,6 +82,8 @@ pub struct Answer {
     #[serde(default)]
     events: Option<Vec<EventEntry>>,
     #[serde(default)]
+    services: Option<Vec<ServicesEntry>>,
+    #[serde(default)]
     problems: Option<Vec<String>>,
     #[serde(default)]
     hashes: Option<Vec<String>>,
@@ -93,6 +98,14 @@ struct StateEntry {
     step: Option<u32>,
     stable: i64,
     current: i64,
+    weight: u32,
+    routes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ServicesEntry {
+    at: f64,
+    selected: BTreeMap<String, i64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -127,15 +140,12 @@ struct EventEntry {
     reason: String,
 }
 
-/// Reasons that only an informer causes.
-const OF_INFORMERS: [&str; 1] = ["RolloutAddedToInformer"];
-
 impl Answer {
-    /// What happened.
+    /// What happened to a case.
     ///
     /// # Errors
     /// Why the run failed, or an action of it was refused.
-    pub fn account(self) -> Result<Account, String> {
+    pub fn account(self, case: &Case) -> Result<Account, String> {
         if let Some(problem) = self.error.or(self.problems.and_then(|problems| problems.into_iter().next())) {
             return Err(problem);
         }
@@ -149,6 +159,8 @@ impl Answer {
                 step: entry.step,
                 stable: template(entry.stable),
                 current: template(entry.current),
+                weight: case.is_routed().then_some(entry.weight),
+                routes: entry.routes,
             };
             (entry.at, state)
         });
@@ -160,10 +172,14 @@ impl Answer {
             let MeasurementEntry { at, run, metric, phase, value, message } = entry;
             (at, Measurement { run: without_hash(&run), metric, phase, value, message })
         });
+        let services = self.services.unwrap_or_default().into_iter().map(|entry| {
+            let template = |(name, number): (String, i64)| (name, usize::try_from(number).ok());
+            (entry.at, entry.selected.into_iter().map(template).collect())
+        });
         let events = self.events.unwrap_or_default().into_iter();
         let about_rollout = events.filter(|event| {
             (event.kind == "Rollout" || event.kind == ROLLOUT)
-                && !OF_INFORMERS.contains(&event.reason.as_str())
+                && !NOT_COMPARED.contains(&event.reason.as_str())
         });
         Ok(Account {
             states: states.collect(),
@@ -173,6 +189,7 @@ impl Answer {
             runs: runs.collect(),
             measurements: measurements.collect(),
             events: about_rollout.map(|event| (event.at, event.reason)).collect(),
+            services: services.collect(),
         })
     }
 }

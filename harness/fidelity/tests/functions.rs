@@ -16,8 +16,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use simulator::conformance::rollouts::{self as ours, Pods};
 use simulator::rollouts::{
-    Condition, ConditionKind, ConditionStatus, PauseCondition, PauseReason, Reason, RolloutState,
+    BlueGreenState, Condition, ConditionKind, ConditionStatus, PauseCondition, PauseReason, Reason,
+    RolloutState, RunReference, TrafficWeights, WeightDestination,
 };
+use timeline::AnalysisPhase;
 use units::Time;
 use yaml::{Node, Place, Source};
 
@@ -121,6 +123,37 @@ fn rollout(draw: &mut Draw) -> Value {
     })
 }
 
+/// Puts a router before a Rollout, with what only a router makes possible.
+fn route(draw: &mut Draw, rollout: &mut Value) {
+    let most = draw.of(&[100, 100, 200]);
+    let weight = draw.below(most + 1);
+    let canary = &mut rollout["spec"]["strategy"]["canary"];
+    canary["trafficRouting"] = json!({"plugins": {"router": {}}, "maxTrafficWeight": most});
+    canary["dynamicStableScale"] = json!(draw.one_in(2));
+    if draw.one_in(3) {
+        canary["minPodsPerReplicaSet"] = json!(1 + draw.below(4));
+    }
+    if draw.one_in(3) {
+        canary["abortScaleDownDelaySeconds"] = json!(draw.of(&[0, 30]));
+    }
+    for step in canary["steps"].as_array_mut().unwrap() {
+        if draw.one_in(5) {
+            let scale = match draw.below(3) {
+                0 => json!({"replicas": draw.below(8)}),
+                1 => json!({"weight": draw.below(101)}),
+                _ => json!({"matchTrafficWeight": true}),
+            };
+            *step = json!({"setCanaryScale": scale});
+        }
+    }
+    if !draw.one_in(4) {
+        rollout["status"]["canary"] = json!({"weights": {
+            "canary": {"weight": weight, "podTemplateHash": "new"},
+            "stable": {"weight": most - weight, "podTemplateHash": "old"},
+        }});
+    }
+}
+
 fn status(draw: &mut Draw, index: Value) -> Value {
     let updated = draw.below(12);
     let mut status = json!({
@@ -197,11 +230,62 @@ fn state(status: &Value) -> RolloutState {
         stable_rs: text("stableRS").map(Into::into),
         current_step_index: status["currentStepIndex"].as_u64().map(|index| index as u32),
         current_step_hash: text("currentStepHash").map(str::to_owned),
+        weights: weights(&status["canary"]["weights"]),
+        blue_green: blue_green(&status["blueGreen"]),
         replicas: count("replicas"),
         updated: count("updatedReplicas"),
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
         ..RolloutState::default()
+    }
+}
+
+fn weights(written: &Value) -> Option<TrafficWeights> {
+    let destination = |written: &Value| WeightDestination {
+        weight: written["weight"].as_i64().unwrap() as i32,
+        service: String::new(),
+        hash: written["podTemplateHash"].as_str().unwrap().into(),
+    };
+    (!written.is_null()).then(|| TrafficWeights {
+        canary: destination(&written["canary"]),
+        stable: destination(&written["stable"]),
+        additional: Vec::new(),
+    })
+}
+
+fn blue_green(written: &Value) -> BlueGreenState {
+    let hash = |key: &str| written[key].as_str().filter(|text| !text.is_empty()).map(Into::into);
+    let run = &written["postPromotionAnalysisRunStatus"];
+    let post_run = run["name"].as_str().map(|name| RunReference {
+        name: name.into(),
+        phase: Some(if run["status"] == "Running" {
+            AnalysisPhase::Running
+        } else {
+            AnalysisPhase::Successful
+        }),
+        message: String::new(),
+    });
+    let (active, preview) = (hash("activeSelector"), hash("previewSelector"));
+    BlueGreenState { active, preview, post_run, ..BlueGreenState::default() }
+}
+
+/// Makes a Rollout a blueGreen one.
+fn switch(draw: &mut Draw, rollout: &mut Value) {
+    let mut strategy = json!({"activeService": "active"});
+    if draw.one_in(2) {
+        strategy["previewService"] = json!("preview");
+    }
+    if draw.one_in(2) {
+        strategy["postPromotionAnalysis"] = json!({"templates": [{"templateName": "gate"}]});
+    }
+    rollout["spec"]["strategy"] = json!({"blueGreen": strategy});
+    let status = &mut rollout["status"];
+    status["currentStepIndex"] = Value::Null;
+    let hashes = ["new", "new", "old", ""];
+    status["blueGreen"] = json!({"activeSelector": draw.of(&hashes), "previewSelector": draw.of(&hashes)});
+    if draw.one_in(2) {
+        status["blueGreen"]["postPromotionAnalysisRunStatus"] =
+            json!({"name": "run", "status": draw.of(&["Running", "Successful"])});
     }
 }
 
@@ -219,6 +303,7 @@ fn condition(written: &Value) -> Condition {
 
 #[derive(Debug, PartialEq, Deserialize)]
 struct Sizing {
+    pods: Option<i32>,
     weight: i32,
     surge: u32,
     unavailable: u32,
@@ -243,7 +328,10 @@ fn replica_sets_are_sized_as_upstream_sizes_them() {
     let mut draw = Draw::new();
     let questions: Vec<Value> = (0..20_000)
         .map(|_| {
-            let rollout = rollout(&mut draw);
+            let mut rollout = rollout(&mut draw);
+            if draw.one_in(2) {
+                route(&mut draw, &mut rollout);
+            }
             let replicas = rollout["spec"]["replicas"].as_i64().unwrap_or(1);
             let canary = draw.below(replicas + 2);
             let new = pods(&mut draw, canary);
@@ -268,9 +356,9 @@ fn replica_sets_are_sized_as_upstream_sizes_them() {
         let others: Vec<Pods> = question["others"].as_array().unwrap().iter().map(read_pods).collect();
         let stable = Some(&question["stable"]).filter(|stable| !stable.is_null()).map(read_pods);
         let status = state(&question["rollout"]["status"]);
-        let ours::Sizing { weight, surge, unavailable, canary, stable, reached } =
+        let ours::Sizing { pods, weight, surge, unavailable, canary, stable, reached } =
             ours::sizing(&rollout, &status, read_pods(&question["new"]), stable, &others);
-        Sizing { weight, surge, unavailable, canary, stable, reached }
+        Sizing { pods, weight, surge, unavailable, canary, stable, reached }
     });
 }
 
@@ -283,8 +371,17 @@ struct Phase {
 #[test]
 fn phase_and_message_are_those_of_upstream() {
     let mut draw = Draw::new();
-    let questions: Vec<Value> =
-        (0..5_000).map(|_| json!({"function": "phase", "rollout": rollout(&mut draw)})).collect();
+    let questions: Vec<Value> = (0..5_000)
+        .map(|_| {
+            let mut rollout = rollout(&mut draw);
+            match draw.below(3) {
+                0 => route(&mut draw, &mut rollout),
+                1 => switch(&mut draw, &mut rollout),
+                _ => {}
+            }
+            json!({"function": "phase", "rollout": rollout})
+        })
+        .collect();
     compare("phase", &questions, |question| {
         let (phase, message) =
             ours::phase(&typed(&question["rollout"]), &state(&question["rollout"]["status"]));
@@ -306,7 +403,10 @@ fn progress_is_what_upstream_calls_progress() {
     let mut draw = Draw::new();
     let questions: Vec<Value> = (0..10_000)
         .map(|_| {
-            let rollout = rollout(&mut draw);
+            let mut rollout = rollout(&mut draw);
+            if draw.one_in(3) {
+                switch(&mut draw, &mut rollout);
+            }
             let mut after = rollout["status"].clone();
             for key in ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"] {
                 if draw.one_in(3) {
@@ -322,6 +422,9 @@ fn progress_is_what_upstream_calls_progress() {
             }
             if draw.one_in(6) {
                 after["currentStepHash"] = json!("b");
+            }
+            if draw.one_in(3) && after["blueGreen"].is_object() {
+                after["blueGreen"]["activeSelector"] = json!("new");
             }
             if draw.one_in(2) {
                 let replicas = json!(rollout["spec"]["replicas"].as_i64().unwrap_or(1));

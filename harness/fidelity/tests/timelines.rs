@@ -11,10 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use fidelity::{Account, Answer, Aspect, Case, Oracle, differences, generate, shrink};
+use fidelity::{Account, Answer, Aspect, Case, Family, Oracle, differences, shrink};
 
-/// The first seed and the number of cases; `FIDELITY_SEED` and `FIDELITY_CASES` choose others.
-const FIXED: (u64, u64) = (1, 120);
+/// The first seed, which `FIDELITY_SEED` replaces.
+const FIRST: u64 = 1;
 
 /// Cases of one call of the Go program.
 const BATCH: usize = 10;
@@ -42,9 +42,10 @@ fn run(oracle: &Oracle, cases: &[Case]) -> Vec<Outcome> {
     let answers: Vec<Answer> = oracle.ask("timelines", &questions);
     ours.into_iter()
         .zip(answers)
-        .map(|(ours, answer)| {
+        .zip(cases)
+        .map(|((ours, answer), case)| {
             let ours = ours.map_err(|problem| format!("ours: {problem}"))?;
-            let theirs = answer.account().map_err(|problem| format!("upstream: {problem}"))?;
+            let theirs = answer.account(case).map_err(|problem| format!("upstream: {problem}"))?;
             Ok((differences(&ours.account, &theirs), ending(&theirs)))
         })
         .collect()
@@ -60,14 +61,14 @@ fn ending(account: &Account) -> String {
     format!("{} {kind} {}", last.phase, cause.unwrap_or_default()).trim().to_owned()
 }
 
-fn run_all(oracle: &Oracle, seeds: &[u64]) -> BTreeMap<u64, Outcome> {
+fn run_all(oracle: &Oracle, family: Family, seeds: &[u64]) -> BTreeMap<u64, Outcome> {
     let batches: Vec<&[u64]> = seeds.chunks(BATCH).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {
         for _ in 0..PROGRAMS {
             scope.spawn(|| {
                 while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let cases: Vec<Case> = batch.iter().copied().map(generate).collect();
+                    let cases: Vec<Case> = batch.iter().map(|seed| family.case(*seed)).collect();
                     let outcomes = run(oracle, &cases);
                     done.lock().unwrap().extend(batch.iter().copied().zip(outcomes));
                 }
@@ -79,9 +80,24 @@ fn run_all(oracle: &Oracle, seeds: &[u64]) -> BTreeMap<u64, Outcome> {
 
 #[test]
 fn random_rollouts_agree() {
+    agree(Family::Basic, 120);
+}
+
+#[test]
+fn random_routed_rollouts_agree() {
+    agree(Family::Routed, 60);
+}
+
+#[test]
+fn random_blue_green_rollouts_agree() {
+    agree(Family::BlueGreen, 60);
+}
+
+/// Compares so many cases of a family, unless `FIDELITY_CASES` says how many.
+fn agree(family: Family, count: u64) {
     let oracle = Oracle::build();
-    let (first, count) = (chosen("FIDELITY_SEED", FIXED.0), chosen("FIDELITY_CASES", FIXED.1));
-    let outcomes = run_all(&oracle, &(first..first + count).collect::<Vec<u64>>());
+    let (first, count) = (chosen("FIDELITY_SEED", FIRST), chosen("FIDELITY_CASES", count));
+    let outcomes = run_all(&oracle, family, &(first..first + count).collect::<Vec<u64>>());
     let mut differing: BTreeMap<Aspect, Vec<u64>> = BTreeMap::new();
     let mut endings: BTreeMap<String, u32> = BTreeMap::new();
     let mut agreeing = 0;
@@ -96,7 +112,7 @@ fn random_rollouts_agree() {
                     differing.entry(*aspect).or_default().push(*seed);
                 }
                 if !found.is_empty() && chosen("FIDELITY_SHRINK", 0) == 1 {
-                    keep(&oracle, *seed, *found.keys().next().unwrap());
+                    keep(&oracle, family, *seed, *found.keys().next().unwrap());
                 }
             }
         }
@@ -119,15 +135,15 @@ fn random_rollouts_agree() {
 }
 
 /// Writes the smallest case that still differs in this aspect.
-fn keep(oracle: &Oracle, seed: u64, aspect: Aspect) {
+fn keep(oracle: &Oracle, family: Family, seed: u64, aspect: Aspect) {
     let differs = |case: &Case| {
         let outcome = run(oracle, std::slice::from_ref(case)).remove(0);
         outcome.is_ok_and(|(found, _)| found.contains_key(&aspect))
     };
-    let smallest = shrink(&generate(seed), differs);
+    let smallest = shrink(&family.case(seed), differs);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fidelity");
     fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{seed}-{aspect:?}.json").to_lowercase());
+    let file = folder.join(format!("{family:?}-{seed}-{aspect:?}.json").to_lowercase());
     fs::write(&file, serde_json::to_string_pretty(&smallest).unwrap()).unwrap();
     println!("seed {seed}: the smallest case that differs is in {}", file.display());
 }
