@@ -133,6 +133,11 @@ impl Onlooker {
             && self.rollouts.iter().all(|(name, object)| rollout::is_settled(object, self.sets_of(name)))
     }
 
+    /// Whether every Application has compared this commit.
+    pub(crate) fn has_compared(&self, head: &str) -> bool {
+        self.applications.values().all(|app| app.revision == head)
+    }
+
     /// Whether everything that was applied is in place: Applications Synced and Healthy, Rollouts Healthy.
     pub(crate) fn is_in_place(&self) -> bool {
         let fine = |app: &ApplicationStatus| {

@@ -68,6 +68,10 @@ const LOOK: Wait = Wait::from_millis(250);
 /// How long the API server may be away before the run is given up.
 const LONGEST_SILENCE: Wait = Wait::from_secs(30);
 
+/// How much longer than a scenario's `settle` an Application that has not compared the newest commit is waited for:
+/// on a busy machine it polls late, and one that follows a tag never will.
+const NOTICED_WITHIN: Wait = Wait::from_secs(30);
+
 /// For how long nothing may have moved for what was applied to count as in place.
 const IN_PLACE: Wait = Wait::from_secs(1);
 
@@ -459,7 +463,9 @@ impl<'a> Run<'a> {
             return (now - begun >= wait(duration)).then_some(EndReason::DurationReached);
         }
         let to_come = self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_) | Plan::Planned(_)));
-        if !to_come && now - self.moved >= wait(scenario.settle) && self.onlooker.is_settled() {
+        let compared = self.hands.git.head().is_none_or(|head| self.onlooker.has_compared(head.id.as_str()));
+        let late = if compared { Wait::ZERO } else { NOTICED_WITHIN };
+        if !to_come && now - self.moved >= wait(scenario.settle) + late && self.onlooker.is_settled() {
             return Some(EndReason::Settled);
         }
         (now - self.begun >= wait(self.rehearsal.limit)).then_some(EndReason::TimeLimit)

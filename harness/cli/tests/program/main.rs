@@ -13,6 +13,8 @@ mod killed_runs;
 mod kustomize;
 mod machine;
 mod output;
+#[cfg(feature = "kind")]
+mod real_server;
 mod recordings;
 mod reports;
 mod rules;

@@ -113,6 +113,17 @@ fn everything_is_in_place_once_applications_and_rollouts_say_so() {
 }
 
 #[test]
+fn a_commit_counts_as_compared_once_every_application_says_so() {
+    let mut scene = Scene::default();
+    let mut object = application(&status("Synced", "Healthy"));
+    for (compared, expected) in [("old", false), ("new", true)] {
+        object["status"]["sync"]["revision"] = json!(compared);
+        scene.sees(&object);
+        assert_eq!(scene.onlooker.has_compared("new"), expected);
+    }
+}
+
+#[test]
 fn a_running_sync_is_not_settled() {
     let mut scene = Scene::default();
     let mut object = application(&status("OutOfSync", "Healthy"));
