@@ -1,7 +1,8 @@
 //! Requests a second with no fault in force, beside the same web framework answering a constant body, in
-//! turns in the same run; how exactly an idle server keeps its times; and the memory of many concurrent streams.
-//! `cargo bench -p fake-inference --bench throughput`; further arguments choose among `throughput`, `idle`, `p99` and
-//! `streams`.
+//! turns in the same run; how exactly an idle server keeps its times; the memory of many concurrent streams; and how long
+//! the program takes to start.
+//! `cargo bench -p fake-inference --bench throughput`; further arguments choose among `throughput`, `idle`, `p99`,
+//! `streams` and `start`.
 //!
 //! Server, clients and whoever else shares the machine: what counts is the ratio of two rounds that follow each other,
 //! and the ratio of the processor time that the two servers take for a request, which others disturb less.
@@ -44,8 +45,13 @@ fn main() {
         hold_streams(address.parse().unwrap());
         return;
     }
-    let benches: [(&str, fn()); 4] =
-        [("throughput", throughput), ("idle", idle), ("p99", p99), ("streams", streams)];
+    let benches: [(&str, fn()); 5] = [
+        ("throughput", throughput),
+        ("idle", idle),
+        ("p99", p99),
+        ("streams", streams),
+        ("start", start_time),
+    ];
     for (name, bench) in benches {
         if chosen.is_empty() || chosen.iter().any(|chosen| *chosen == name) {
             bench();
@@ -307,4 +313,34 @@ fn hold_streams(address: SocketAddr) {
         }
     });
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+}
+
+/// From the start of the program to its first good answer.
+fn start_time() {
+    let behaviour = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(behaviour.path(), "models: { m: { latency: { p50: 1ms, p99: 2ms }, load: 0s } }").unwrap();
+    let mut times: Vec<f64> = (0..51).map(|_| start_once(behaviour.path())).collect();
+    times.sort_by(f64::total_cmp);
+    println!(
+        "the first 200 comes {:.1} ms after the program's start (median of 51; at most {:.1} ms)",
+        times[25], times[50]
+    );
+}
+
+fn start_once(behaviour: &std::path::Path) -> f64 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_fake-inference"));
+    program.args(["serve", "--admin", "off", "--listen", &free.to_string(), "--behaviour"]).arg(behaviour);
+    let begun = Instant::now();
+    let mut program = program.stderr(Stdio::null()).spawn().unwrap();
+    let mut answer = [0; 12];
+    while answer != *b"HTTP/1.1 200" {
+        let Ok(mut stream) = std::net::TcpStream::connect(free) else { continue };
+        std::io::Write::write_all(&mut stream, b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        std::io::Read::read_exact(&mut stream, &mut answer).unwrap();
+    }
+    let took = begun.elapsed().as_secs_f64() * 1e3;
+    program.kill().unwrap();
+    program.wait().unwrap();
+    took
 }

@@ -14,12 +14,13 @@ pub(crate) async fn rest(span: units::Duration) {
     }
 }
 
-/// The runtime's timers go off at whole milliseconds, never early.
-const HALF_A_TICK: StdDuration = StdDuration::from_micros(500);
+/// How late the runtime's timers go off, nearly: they count in whole milliseconds, rounded up, and the wait for events is
+/// as many of them from whenever it begins. A little less, so that a clock that stands on whole milliseconds is exact.
+const LATE: StdDuration = StdDuration::from_micros(999);
 
-/// Waits until this moment, to the nearest millisecond, so that the error has no direction.
+/// Waits until this moment, to a millisecond, so that the error has no direction.
 pub(crate) async fn until(moment: tokio::time::Instant) {
-    let aim = moment - HALF_A_TICK;
+    let aim = moment - LATE;
     if tokio::time::Instant::now() < aim {
         tokio::time::sleep_until(aim).await;
     }
