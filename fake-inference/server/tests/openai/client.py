@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 import re
+import socket
 import struct
 import subprocess
 import tempfile
@@ -235,6 +236,37 @@ class Client(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(example.replace("http://localhost:8000/v1", self.url), {})
         self.assertEqual(printed.getvalue(), "The answer is Paris.\n")
+
+    def test_the_commands_of_the_guide_do_what_they_say(self):
+        guide = pathlib.Path(__file__).parents[4] / "docs" / "fake-inference.md"
+        commands = re.search(r"```sh\n(.*?)```", guide.read_text(), re.DOTALL)[1]
+        self.assertGreaterEqual(commands.count("curl "), 4)
+        serving, admin = free_ports(2)
+        listen = f"serve --listen 127.0.0.1:{serving} --admin 127.0.0.1:{admin}"
+        for written, here in [(" serve", f" {listen}"), (":8000", f":{serving}"), (":8001", f":{admin}")]:
+            self.assertIn(written, commands)
+            commands = commands.replace(written, here)
+        commands = commands.replace("curl ", "curl --silent --show-error --fail ")
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "fake-inference").symlink_to(pathlib.Path(os.environ["FAKE_INFERENCE"]).resolve())
+            commands = f"trap 'kill %1' EXIT\n{commands}"
+            path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+            bash = ["bash", "-euo", "pipefail", "-c", commands]
+            said = subprocess.run(bash, cwd=folder, env=path, capture_output=True, text=True, timeout=60)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn("data: [DONE]", said.stdout)
+        self.assertRegex(said.stdout, r'inference_requests_total\{[^}]*endpoint="/v1/chat/completions"\} 1(\.0)?\n')
+        self.assertRegex(said.stdout, r'"id":\s*"cut"')
+        self.assertIn('"lost"', said.stdout)
+
+
+def free_ports(count):
+    """Ports that were free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for it in sockets:
+            it.bind(("127.0.0.1", 0))
+        return [it.getsockname()[1] for it in sockets]
 
 
 if __name__ == "__main__":
