@@ -11,7 +11,7 @@ use axum::http::Method;
 use common::{Client, running, series, server};
 use fake_inference::{Server, connect_in_memory};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -218,8 +218,7 @@ proptest! {
     // Whatever is sent, the server answers or closes, and serves the next client.
     #[test]
     fn any_bytes_leave_the_server_serving(bytes in prop::collection::vec(any::<u8>(), 0..300), path in "/[a-z0-9/%.]{0,20}") {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+        paused(async {
             let server = server("");
             let mut connection = connect_in_memory(&server);
             connection.write_all(&bytes).await.unwrap();
@@ -232,4 +231,176 @@ proptest! {
             assert_eq!(client.chat(json!({})).await.status, 200);
         });
     }
+
+    // Whatever a field holds, the answer is one, or says in the dialect's form why there is none.
+    #[test]
+    fn any_fields_are_answered_or_refused(
+        fields in prop::collection::vec((prop::sample::select(FIELDS), anything()), 1..5),
+        path in prop::sample::select(&["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize"][..]),
+    ) {
+        paused(async {
+            let server = server("");
+            let mut client = Client::memory(&server).await;
+            let mut body = json!({ "model": "llama3", "prompt": "hi", "input": "hi", "max_tokens": 4 });
+            body["messages"] = json!([{ "role": "user", "content": "hi" }]);
+            for (field, value) in &fields {
+                body[*field] = value.clone();
+            }
+            let answer = client.send(Method::POST, path, &[], &body.to_string()).await.unwrap();
+            let status = answer.status.as_u16();
+            assert!(matches!(status, 200 | 400 | 404), "{status} for {body}");
+            assert!(status == 200 || answer.json()["error"]["message"].is_string(), "{}", answer.body);
+            assert_eq!(client.chat(json!({})).await.status, 200);
+        });
+    }
+
+    // Whatever is sent to the admin port, it is taken or changes nothing.
+    #[test]
+    fn any_definition_is_taken_or_changes_nothing(
+        kind in prop::sample::select(fake_inference::fault::KINDS),
+        arguments in prop_oneof![object(ARGUMENTS), anything()],
+        scope in object(SCOPE),
+        cut in 0_usize..200,
+    ) {
+        paused(async {
+            let server = server("faults: [{ id: old, delay: { fixed: 1ms } }]");
+            let running = running(&server).await;
+            let mut admin = Client::tcp(running.admin.unwrap()).await;
+            let mut definition = scope;
+            definition[kind] = arguments;
+            let whole = definition.to_string();
+            let half = &whole[..whole.floor_char_boundary(cut.min(whole.len()))];
+            for (method, path) in [(Method::POST, "/admin/faults"), (Method::PUT, "/admin/faults/new")] {
+                for body in [half, &whole] {
+                    let before = admin.get("/admin/faults").await.json();
+                    let answer = admin.send(method.clone(), path, &[], body).await.unwrap();
+                    let status = answer.status.as_u16();
+                    assert!(matches!(status, 200 | 201 | 400 | 409), "{status} for {body}");
+                    if status >= 400 {
+                        assert!(answer.json()["error"].is_string(), "{}", answer.body);
+                        assert_eq!(admin.get("/admin/faults").await.json(), before, "{body}");
+                    }
+                }
+            }
+            assert_eq!(admin.get("/admin/state").await.status, 200);
+        });
+    }
+}
+
+/// Fields of requests that mean something.
+const FIELDS: &[&str] = &[
+    "model",
+    "messages",
+    "prompt",
+    "input",
+    "stream",
+    "stream_options",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "logprobs",
+    "echo",
+    "suffix",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "user",
+    "dimensions",
+    "encoding_format",
+    "unknown",
+];
+
+/// What says when, whom and how often a fault hits.
+const SCOPE: &[&str] = &[
+    "id", "share", "where", "clock", "from", "until", "window", "ramp", "pods", "after", "first", "max",
+    "priority", "ttl",
+];
+
+/// What faults are given.
+const ARGUMENTS: &[&str] = &[
+    "fixed",
+    "uniform",
+    "lognormal",
+    "factor",
+    "add",
+    "slots",
+    "reserve",
+    "code",
+    "retry_after",
+    "for",
+    "body",
+    "requests",
+    "per",
+    "limit",
+    "after",
+    "events",
+    "usage",
+    "version",
+    "model",
+    "every",
+    "bytes",
+    "cap",
+    "exit",
+    "mode",
+    "metric",
+    "to",
+    "label",
+    "value",
+    "is",
+    "series",
+    "by",
+    "bounds",
+    "says",
+];
+
+fn paused(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(test);
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    const WRITTEN: &[&str] = &[
+        "5s",
+        "10%",
+        "100%",
+        "-1s",
+        "1e400",
+        "99999999h",
+        "nan",
+        "503",
+        "user",
+        "llama3",
+        "inference_errors_total",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-4_i64..600).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(WRITTEN).prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(
+                ("role|content|type|text|name|function|from|to|above|users|[a-z]{1,6}", inner),
+                0..4
+            )
+            .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+/// An object with some of these keys.
+fn object(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    let entries = prop::collection::vec((prop::sample::select(keys), anything()), 0..4);
+    entries.prop_map(|entries| {
+        Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    })
 }

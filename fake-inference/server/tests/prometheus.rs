@@ -1,5 +1,6 @@
-//! The image beside a real Prometheus: on the samples that it scraped, the queries of the pipeline's gate give there what
-//! the simulator's PromQL gives. Needs docker, the image of `just image`, and Prometheus' image.
+//! The image beside a real Prometheus: it scrapes the pages of every profile, and on the samples that it scraped, the
+//! queries of the pipeline's gate give there what the simulator's PromQL gives. Needs docker, the image of `just image`,
+//! and Prometheus' image.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in the functions that it calls")]
 
@@ -17,6 +18,7 @@ use tempfile::NamedTempFile;
 use testcontainers::core::{IntoContainerPort, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio::time::timeout;
 use units::Rate;
 
 const BEHAVIOUR: &str = "
@@ -65,10 +67,11 @@ async fn pod(
 
 /// A Prometheus that scrapes the pods often, so that a few seconds of load are many samples. The labels are those that
 /// a ServiceMonitor with `podTargetLabels: [role]` gives.
-async fn prometheus(network: &str, pods: [(&str, &str); 3]) -> (ContainerAsync<GenericImage>, NamedTempFile) {
-    let targets = pods.map(|(name, role)| {
+async fn prometheus(network: &str, pods: &[(&str, &str)]) -> (ContainerAsync<GenericImage>, NamedTempFile) {
+    let target = |(name, role): &(&str, &str)| {
         format!("\n      - {{ targets: ['{network}-{name}:8000'], labels: {{ role: {role}, pod: {name} }} }}")
-    });
+    };
+    let targets: Vec<_> = pods.iter().map(target).collect();
     let config = readable(&format!(
         "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms }}
 scrape_configs:
@@ -123,12 +126,15 @@ fn number(written: &serde_json::Value) -> f64 {
     written.as_str().unwrap().parse().unwrap()
 }
 
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
 /// The present of Prometheus, once every pod has a sample that is later: no sample before it is still to come.
 async fn settled_moment(prometheus: &mut Client) -> i64 {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    let at_ms = now();
+    let at_ms = now_ms();
     loop {
-        let latest = query(prometheus, "timestamp(inference_requests_total)", now()).await;
+        let latest = query(prometheus, "timestamp(inference_requests_total)", now_ms()).await;
         let latest = latest.as_array().unwrap();
         if latest.len() == 3 && latest.iter().all(|it| number(&it["value"][1]) * 1e3 > at_ms as f64) {
             return at_ms;
@@ -199,7 +205,7 @@ async fn the_queries_of_the_gate_give_what_the_simulators_promql_gives() {
     let stable = pod("stable", "3.1-70b-instruct", network, &behaviour).await;
     let idle = pod("idle", "3.1-70b-instruct", network, &behaviour).await;
     let pods = [("canary", "canary"), ("stable", "stable"), ("idle", "stable")];
-    let (container, _config) = prometheus(network, pods).await;
+    let (container, _config) = prometheus(network, &pods).await;
 
     let (of_canary, of_stable) = tokio::join!(ask(&canary, 1), ask(&stable, 2));
     let mut prometheus = Client::tcp(address(&container, 9090).await).await;
@@ -223,11 +229,51 @@ async fn the_queries_of_the_gate_give_what_the_simulators_promql_gives() {
             let real = query(&mut prometheus, &asked, at_ms).await;
             let real = number(&real[0]["value"][1]);
             let ours = simulated(&storage, &asked, at_ms);
-            println!("{name}: Prometheus {real}, promql {ours}");
-            assert!((real - ours).abs() <= TOLERANCE * real.abs(), "{asked}: {real} and {ours}");
+            assert!((real - ours).abs() <= TOLERANCE * real.abs(), "{name}: {asked}: {real} and {ours}");
         }
     }
     // The canary is a bad one: what was compared is not nothing.
     let of = |index: usize| simulated(&storage, &gate[index].1, at_ms);
     assert!(of(0) > 0.5 && of(1) > 0.01, "{} {}", of(0), of(1));
+}
+
+/// A series that each profile's page has after an answer, with its own labels.
+const OWN: [(&str, &str); 5] = [
+    ("document", r#"inference_requests_total{version="3.1-70b-instruct",endpoint="/v1/chat/completions"}"#),
+    ("vllm-v0", r#"vllm:time_per_output_token_seconds_count{model_name="llama3"}"#),
+    ("vllm-v1", r#"vllm:inter_token_latency_seconds_count{model_name="llama3",engine="0"}"#),
+    ("tgi", r#"tgi_request_count"#),
+    ("sglang", r#"sglang:e2e_request_latency_seconds_count{model_name="llama3"}"#),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_scrapes_the_page_of_every_profile() {
+    let network = &format!("rehearse-pages-{}", std::process::id());
+    let mut pods = Vec::new();
+    for (profile, _) in OWN {
+        let behaviour = readable(&format!("{BEHAVIOUR}server: {{ metrics: [{profile}] }}\n"));
+        pods.push((pod(profile, "3.1-70b-instruct", network, &behaviour).await, behaviour));
+    }
+    let (container, _config) = prometheus(network, &OWN.map(|(profile, _)| (profile, "stable"))).await;
+    for (pod, _) in &pods {
+        let answer = Client::tcp(address(pod, 8000).await).await.chat(serde_json::json!({})).await;
+        assert_eq!(answer.status, 200);
+    }
+    let mut prometheus = Client::tcp(address(&container, 9090).await).await;
+    for (profile, own) in OWN {
+        let scraped = timeout(Duration::from_secs(60), scraped(&mut prometheus, profile, own)).await;
+        scraped.unwrap_or_else(|_| panic!("{profile}: no {own}"));
+    }
+}
+
+/// Waits for a series of a page that Prometheus could read.
+async fn scraped(prometheus: &mut Client, profile: &str, own: &str) {
+    let counted = format!(r#"{own} > 0 and on (pod) up{{pod="{profile}"}} == 1"#);
+    while query(prometheus, &counted, now_ms()).await.as_array().unwrap().is_empty() {
+        let targets = prometheus.get("/api/v1/targets").await.json();
+        for target in targets["data"]["activeTargets"].as_array().unwrap() {
+            assert_eq!(target["lastError"], "", "{profile}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
