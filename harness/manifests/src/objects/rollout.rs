@@ -1,29 +1,34 @@
 //! The Rollout (argo-rollouts v1.10.1 `pkg/apis/rollouts/v1alpha1/types.go`), its defaults
 //! (`utils/defaults/defaults.go`) and fenceposts (`utils/replicaset/replicaset.go`).
 
-use std::collections::BTreeMap;
-
 use planted::Bug;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value as Json;
 use units::Duration;
 use yaml::{Node, Place};
 
-use super::analysis::{DryRun, MeasurementRetention, TemplateReference};
-use super::pod::{FieldReference, PodMetadata, PodTemplate};
+use super::pod::{PodMetadata, PodTemplate};
 use super::values::{IntOrString, LabelSelector, Rounding, go_duration, nullable};
 use super::workload::at_least_zero;
 use super::{Metadata, hash};
 
+mod analysis;
 mod blue_green;
 mod delays;
+mod experiment;
 mod references;
+mod routing;
 mod text;
 mod validation;
 
+pub use analysis::{Analysis, BackgroundAnalysis, PodTemplateHash, RunArgument, RunArgumentSource};
 pub use blue_green::BlueGreenStrategy;
 pub use delays::AbortDelay;
+pub use experiment::{
+    ExperimentAnalysis, ExperimentService, ExperimentStep, ExperimentTemplate, SpecReference,
+};
 pub use references::{Analyses, MergedAnalysis, References};
+pub use routing::{ManagedRoute, PingPong, RouteStep, TrafficRouting};
 pub use validation::InvalidSpec;
 
 /// A Rollout.
@@ -299,82 +304,6 @@ pub enum ThresholdKind {
     Pods,
 }
 
-/// Two Services that take turns.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PingPong {
-    /// One of them.
-    #[serde(default, deserialize_with = "nullable")]
-    pub ping_service: String,
-    /// The other.
-    #[serde(default, deserialize_with = "nullable")]
-    pub pong_service: String,
-}
-
-/// The traffic router. Which one it is matters to validation only; its settings are kept as written.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TrafficRouting {
-    /// Istio.
-    #[serde(default)]
-    pub istio: Option<Json>,
-    /// NGINX.
-    #[serde(default)]
-    pub nginx: Option<Json>,
-    /// AWS load balancers.
-    #[serde(default)]
-    pub alb: Option<Json>,
-    /// Service Mesh Interface.
-    #[serde(default)]
-    pub smi: Option<Json>,
-    /// Ambassador.
-    #[serde(default)]
-    pub ambassador: Option<Json>,
-    /// AWS App Mesh.
-    #[serde(default)]
-    pub app_mesh: Option<Json>,
-    /// Traefik.
-    #[serde(default)]
-    pub traefik: Option<Json>,
-    /// APISIX.
-    #[serde(default)]
-    pub apisix: Option<Json>,
-    /// Routers that are plugins, such as the Gateway API's.
-    #[serde(default, deserialize_with = "nullable")]
-    pub plugins: BTreeMap<String, Json>,
-    /// Routes that steps may create.
-    #[serde(default)]
-    pub managed_routes: Option<Vec<ManagedRoute>>,
-    /// The weight that stands for all traffic; 100 where unset.
-    #[serde(default)]
-    pub max_traffic_weight: Option<i32>,
-}
-
-impl TrafficRouting {
-    /// The names of the routers that are set, as the manifest spells them.
-    pub fn routers(&self) -> Vec<&str> {
-        let fixed = [
-            ("istio", &self.istio),
-            ("nginx", &self.nginx),
-            ("alb", &self.alb),
-            ("smi", &self.smi),
-            ("ambassador", &self.ambassador),
-            ("appMesh", &self.app_mesh),
-            ("traefik", &self.traefik),
-            ("apisix", &self.apisix),
-        ];
-        let fixed = fixed.into_iter().filter(|(_, router)| router.is_some()).map(|(name, _)| name);
-        fixed.chain(self.plugins.keys().map(String::as_str)).collect()
-    }
-}
-
-/// A route that steps may create.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct ManagedRoute {
-    /// Its name.
-    pub name: String,
-}
-
 /// A step of the canary: upstream allows several fields to be set, and [`Step::kind`] tells which
 /// one decides when it is complete.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -392,9 +321,9 @@ pub struct Step {
     /// Run an analysis and wait for its result.
     #[serde(default)]
     pub analysis: Option<Analysis>,
-    /// Run an experiment; not modelled.
+    /// Run an experiment and wait for its result.
     #[serde(default)]
-    pub experiment: Option<Json>,
+    pub experiment: Option<ExperimentStep>,
     /// Route by header.
     #[serde(default)]
     pub set_header_route: Option<RouteStep>,
@@ -510,125 +439,4 @@ pub struct SetCanaryScale {
     /// Back to following the traffic weight.
     #[serde(default, deserialize_with = "nullable")]
     pub match_traffic_weight: bool,
-}
-
-/// A step that makes a route.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
-pub struct RouteStep {
-    /// The route.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// What it matches, as written.
-    #[serde(default, rename = "match", deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub matches: Vec<Json>,
-    /// What part of the requests a mirror gets, in percent; all where unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub percentage: Option<i32>,
-}
-
-impl RouteStep {
-    /// Whether the step makes the route; one that matches nothing takes it away (`rollout/trafficrouting/
-    /// istio/istio.go: SetHeaderRoute`).
-    pub fn adds(&self) -> bool {
-        !self.matches.is_empty()
-    }
-}
-
-/// Which analysis to run (`RolloutAnalysis`).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Analysis {
-    /// The templates; merged into one run. Without any, the step never completes.
-    #[serde(default, deserialize_with = "nullable")]
-    pub templates: Vec<TemplateReference>,
-    /// Arguments.
-    #[serde(default, deserialize_with = "nullable")]
-    pub args: Vec<RunArgument>,
-    /// Metrics that are measured but decide nothing.
-    #[serde(default, deserialize_with = "nullable")]
-    pub dry_run: Vec<DryRun>,
-    /// How many measurements are kept.
-    #[serde(default, deserialize_with = "nullable")]
-    pub measurement_retention: Vec<MeasurementRetention>,
-    /// Labels and annotations of the AnalysisRun.
-    #[serde(default)]
-    pub analysis_run_metadata: Option<PodMetadata>,
-}
-
-/// Analysis beside the steps (`RolloutAnalysisBackground`).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", from = "BackgroundFields")]
-pub struct BackgroundAnalysis {
-    /// What is run.
-    pub analysis: Analysis,
-    /// The step at which it begins; the first where unset.
-    pub starting_step: Option<i32>,
-}
-
-/// The fields as they stand in the manifest, where Go inlines the analysis.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", rename = "BackgroundAnalysis")]
-pub(crate) struct BackgroundFields {
-    #[serde(default, deserialize_with = "nullable")]
-    templates: Vec<TemplateReference>,
-    #[serde(default, deserialize_with = "nullable")]
-    args: Vec<RunArgument>,
-    #[serde(default, deserialize_with = "nullable")]
-    dry_run: Vec<DryRun>,
-    #[serde(default, deserialize_with = "nullable")]
-    measurement_retention: Vec<MeasurementRetention>,
-    #[serde(default)]
-    analysis_run_metadata: Option<PodMetadata>,
-    #[serde(default)]
-    starting_step: Option<i32>,
-}
-
-impl From<BackgroundFields> for BackgroundAnalysis {
-    fn from(fields: BackgroundFields) -> Self {
-        Self {
-            analysis: Analysis {
-                templates: fields.templates,
-                args: fields.args,
-                dry_run: fields.dry_run,
-                measurement_retention: fields.measurement_retention,
-                analysis_run_metadata: fields.analysis_run_metadata,
-            },
-            starting_step: fields.starting_step,
-        }
-    }
-}
-
-/// An argument that a Rollout hands to an AnalysisRun (`AnalysisRunArgument`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunArgument {
-    /// The name.
-    pub name: String,
-    /// The value; empty where it comes from elsewhere.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
-    pub value: String,
-    /// Where the value comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value_from: Option<RunArgumentSource>,
-}
-
-/// Where a Rollout's argument comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunArgumentSource {
-    /// The hash of a ReplicaSet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod_template_hash_value: Option<PodTemplateHash>,
-    /// A field of the Rollout.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field_ref: Option<FieldReference>,
-}
-
-/// Which ReplicaSet's hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-pub enum PodTemplateHash {
-    /// The stable one.
-    Stable,
-    /// The new one.
-    Latest,
 }

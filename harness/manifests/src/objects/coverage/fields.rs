@@ -4,7 +4,9 @@
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 
 use super::Part;
-use crate::objects::{analysis, application, core, key, monitoring, pod, project, rollout, values, workload};
+use crate::objects::{analysis, application, core, key, monitoring, pod, project, values, workload};
+
+mod rollout;
 
 /// The parts of a kind; none for a kind that is not modelled.
 pub(crate) fn parts(group: &str, kind: &str) -> Vec<Part> {
@@ -24,7 +26,7 @@ pub(crate) fn parts(group: &str, kind: &str) -> Vec<Part> {
         ("argoproj.io", "AppProject") => app_project(),
         ("argoproj.io", "Application") => app(),
         ("argoproj.io", "ApplicationSet") => app_set(),
-        ("argoproj.io", "Rollout") => rollout(),
+        ("argoproj.io", "Rollout") => rollout::parts(),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(),
         ("external-secrets.io", "ExternalSecret") => external_secret(),
         ("monitoring.coreos.com", "PrometheusRule") => vec![
@@ -270,81 +272,6 @@ fn replica_set() -> Vec<Part> {
         part::<values::LabelSelector>("spec.selector", &[], &[]),
     ];
     joined([own, pod_template("spec.template")])
-}
-
-const ROUTER: &str =
-    "the router's own objects are not looked at: requests are split by weight between the two Services";
-const ROUTERS: Effects = &[
-    ("istio", ROUTER),
-    ("nginx", ROUTER),
-    ("alb", ROUTER),
-    ("smi", ROUTER),
-    ("ambassador", ROUTER),
-    ("appMesh", ROUTER),
-    ("traefik", ROUTER),
-    ("apisix", ROUTER),
-    ("plugins", ROUTER),
-];
-const STEP_EFFECTS: Effects = &[
-    ("experiment", "experiments do not run: the Rollout stays at the step"),
-    ("setHeaderRoute", "the route is noted, and no request takes it"),
-    ("setMirrorRoute", "the route is noted, and no request is mirrored"),
-    ("plugin", "step plugins do not run: the Rollout stays at the step"),
-];
-
-fn rollout() -> Vec<Part> {
-    let (canary, blue_green) = ("spec.strategy.canary", "spec.strategy.blueGreen");
-    let own = vec![
-        part::<rollout::Rollout>("", ROOT, &[]),
-        part::<rollout::RolloutSpec>("spec", &[], &[]),
-        part::<values::LabelSelector>("spec.selector", &[], &[]),
-        part::<rollout::WorkloadReference>("spec.workloadRef", &[], &[]),
-        part::<rollout::AnalysisHistory>("spec.analysis", &[], &[]),
-        part::<rollout::RollbackWindow>("spec.rollbackWindow", &[], &[]),
-        part::<rollout::RolloutStrategy>("spec.strategy", &[], &[]),
-        part::<rollout::BlueGreenStrategy>(
-            blue_green,
-            &[],
-            &[("antiAffinity", "pods are placed without regard to affinity")],
-        ),
-        part::<pod::PodMetadata>(&format!("{blue_green}.previewMetadata"), &[], &[]),
-        part::<pod::PodMetadata>(&format!("{blue_green}.activeMetadata"), &[], &[]),
-        part::<rollout::Analysis>(&format!("{blue_green}.prePromotionAnalysis"), &[], &[]),
-        part::<rollout::Analysis>(&format!("{blue_green}.postPromotionAnalysis"), &[], &[]),
-        part::<rollout::CanaryStrategy>(
-            canary,
-            &[],
-            &[
-                ("antiAffinity", "pods are placed without regard to affinity"),
-                ("pingPong", "the Services do not take turns"),
-            ],
-        ),
-        part::<rollout::TrafficRouting>(&format!("{canary}.trafficRouting"), &[], ROUTERS),
-        part::<pod::PodMetadata>(&format!("{canary}.canaryMetadata"), &[], &[]),
-        part::<pod::PodMetadata>(&format!("{canary}.stableMetadata"), &[], &[]),
-        part::<rollout::ProgressThreshold>(&format!("{canary}.replicaProgressThreshold"), &[], &[]),
-        part::<rollout::Step>(&format!("{canary}.steps[]"), &[], STEP_EFFECTS),
-        part::<rollout::Pause>(&format!("{canary}.steps[].pause"), &[], &[]),
-        part::<rollout::SetCanaryScale>(&format!("{canary}.steps[].setCanaryScale"), &[], &[]),
-        part::<rollout::Analysis>(&format!("{canary}.steps[].analysis"), &[], &[]),
-        part::<rollout::BackgroundAnalysis>(&format!("{canary}.analysis"), &[], &[]),
-    ];
-    let analyses = [
-        format!("{canary}.steps[].analysis"),
-        format!("{canary}.analysis"),
-        format!("{blue_green}.prePromotionAnalysis"),
-        format!("{blue_green}.postPromotionAnalysis"),
-    ];
-    let analyses = analyses.into_iter().flat_map(|at| {
-        [
-            part::<analysis::TemplateReference>(&format!("{at}.templates[]"), &[], &[]),
-            part::<rollout::RunArgument>(&format!("{at}.args[]"), &[], &[]),
-            part::<rollout::RunArgumentSource>(&format!("{at}.args[].valueFrom"), &[], &[]),
-            part::<analysis::DryRun>(&format!("{at}.dryRun[]"), &[], &[]),
-            part::<analysis::MeasurementRetention>(&format!("{at}.measurementRetention[]"), &[], &[]),
-        ]
-    });
-    joined([own, analyses.collect(), pod_template("spec.template")])
 }
 
 const PROVIDER: &str = "only Prometheus gives measurements";

@@ -3,7 +3,7 @@
 
 use units::Duration;
 
-use super::{Rollout, seconds};
+use super::{ExperimentStep, Rollout, seconds};
 
 /// Where a Rollout does not say how long: seconds.
 const DEFAULT: i32 = 30;
@@ -48,6 +48,13 @@ impl Rollout {
         let blue_green = self.blue_green().and_then(|strategy| strategy.scale_down_delay_revision_limit);
         let canary = self.canary().and_then(|strategy| strategy.scale_down_delay_revision_limit);
         blue_green.or(canary).map_or(u32::MAX, |limit| u32::try_from(limit).unwrap_or(0))
+    }
+}
+
+impl ExperimentStep {
+    /// How long its pods stay at the end (`GetExperimentScaleDownDelaySecondsOrDefault`).
+    pub fn scale_down_delay(&self) -> Duration {
+        seconds(self.scale_down_delay_seconds.unwrap_or(DEFAULT))
     }
 }
 

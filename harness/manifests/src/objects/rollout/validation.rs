@@ -136,7 +136,10 @@ impl Rollout {
             return Err(FieldError::required("spec.strategy.trafficRouting", detail));
         }
         check_routes(field, step, canary.traffic_routing.as_ref())?;
-        let args = step.analysis.as_ref().map_or(&[][..], |analysis| &analysis.args);
+        check_experiment(field, step, canary.traffic_routing.as_ref())?;
+        let of_experiment = step.experiment.iter().flat_map(|experiment| &experiment.analyses);
+        let mut args: Vec<RunArgument> = of_experiment.flat_map(|analysis| analysis.args.clone()).collect();
+        args.extend(step.analysis.iter().flat_map(|analysis| analysis.args.clone()));
         if args.iter().filter_map(RunArgument::metadata_path).any(|path| self.metadata_field(path).is_none())
         {
             return Err(FieldError::invalid(
@@ -389,6 +392,28 @@ fn check_routes(field: &str, step: &Step, router: Option<&TrafficRouting>) -> Ch
             return Err(FieldError::invalid(field, json!(route), detail));
         }
         check_managed(&field, route, router)?;
+    }
+    Ok(())
+}
+
+/// A template of an experiment gets a share of the requests only from some routers.
+fn check_experiment(field: &str, step: &Step, router: Option<&TrafficRouting>) -> Checked {
+    let templates = step.experiment.iter().flat_map(|experiment| experiment.templates.iter().enumerate());
+    let can_split = |router: &TrafficRouting| {
+        router.alb.is_some() || router.smi.is_some() || router.istio.is_some() || !router.plugins.is_empty()
+    };
+    let detail = match router {
+        None => "Experiment template weight cannot be set unless TrafficRouting is enabled",
+        Some(router) if can_split(router) => return Ok(()),
+        Some(_) => {
+            "Experiment template weight is only available for TrafficRouting with SMI, ALB, Istio and Plugins at this time"
+        }
+    };
+    for (index, template) in templates {
+        if let Some(weight) = template.weight {
+            let field = format!("{field}.experiment.templates[{index}].weight");
+            return Err(FieldError::invalid(field, weight, detail));
+        }
     }
     Ok(())
 }
