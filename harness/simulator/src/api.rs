@@ -14,6 +14,7 @@ use yaml::{Node, Problem};
 
 use crate::analysis::AnalysisRun;
 use crate::argocd::ApplicationStatus;
+use crate::experiments::Experiment;
 use crate::kubernetes::{Deployment, Pod, ReplicaSet};
 use crate::rollouts::RolloutState;
 
@@ -66,6 +67,8 @@ pub enum Body {
     Pod(Pod),
     /// `argoproj.io/AnalysisRun`.
     AnalysisRun(AnalysisRun),
+    /// `argoproj.io/Experiment`, of a Rollout's step.
+    Experiment(Box<Experiment>),
     /// `argoproj.io/Rollout`.
     Rollout(Arc<objects::Rollout>, Box<RolloutState>),
     /// `apps/Deployment`.

@@ -14,6 +14,7 @@ pub mod api;
 pub mod argocd;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod experiments;
 pub mod kernel;
 pub mod kubernetes;
 pub mod prometheus;

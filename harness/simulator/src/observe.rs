@@ -109,7 +109,11 @@ fn write_change(world: &mut World<'_>, id: ObjectId) {
             }
         }
         Body::Pod(_) => write_pod(world, id, deleted),
-        Body::ReplicaSet(_) | Body::AnalysisRun(_) | Body::Deployment(..) | Body::Plain(_) => {}
+        Body::ReplicaSet(_)
+        | Body::AnalysisRun(_)
+        | Body::Experiment(_)
+        | Body::Deployment(..)
+        | Body::Plain(_) => {}
     }
 }
 

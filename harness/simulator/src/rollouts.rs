@@ -18,6 +18,7 @@ mod conditions;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod ephemeral;
+mod experiments;
 mod history;
 mod load;
 mod observed;
@@ -33,12 +34,14 @@ mod services;
 mod sizes;
 mod status;
 mod steps;
+mod wanted;
 mod weights;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use load::InNamespace;
 pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
 

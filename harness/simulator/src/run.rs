@@ -10,7 +10,8 @@ use units::{Duration, Time};
 use yaml::{Node, Problem};
 
 use crate::{
-    Task, World, actions, analysis, argocd, kubernetes, observe, prometheus, rollouts, traffic, watch,
+    Task, World, actions, analysis, argocd, experiments, kubernetes, observe, prometheus, rollouts, traffic,
+    watch,
 };
 
 /// What a run is fed with.
@@ -133,6 +134,7 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::Discovery(id) => prometheus::discover(world, id),
         Task::Scrape(target) => prometheus::scrape(world, target),
         Task::AnalysisRun(id) => analysis::reconcile(world, id),
+        Task::Experiment(id) => experiments::reconcile(world, id),
         Task::Rollout(id) => rollouts::reconcile(world, id),
         Task::Application(id) => argocd::reconcile(world, id),
         Task::ApplicationResync(id) => argocd::resync(world, id),

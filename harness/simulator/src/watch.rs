@@ -42,8 +42,15 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             }
             tasks.extend(owner_of(world, object).map(|owner| owner_task(world, owner)));
         }
-        Body::AnalysisRun(_) => {
+        Body::AnalysisRun(run) => {
             tasks.push(Task::AnalysisRun(id));
+            // An Experiment looks at its runs when they are over.
+            let owner = owner_of(world, object).map(|owner| owner_task(world, owner));
+            let of_experiment = |task: &Task| matches!(task, Task::Experiment(_));
+            tasks.extend(owner.filter(|task| !of_experiment(task) || run.status.is_completed()));
+        }
+        Body::Experiment(_) => {
+            tasks.push(Task::Experiment(id));
             tasks.extend(owner_of(world, object).map(Task::Rollout));
         }
         Body::Rollout(..) => tasks.push(Task::Rollout(id)),
@@ -92,6 +99,7 @@ fn owner_of(world: &World<'_>, object: &Object) -> Option<ObjectId> {
 fn owner_task(world: &World<'_>, owner: ObjectId) -> Task {
     match world.api.get(owner).body {
         Body::Deployment(..) => Task::Deployment(owner),
+        Body::Experiment(_) => Task::Experiment(owner),
         Body::Rollout(..)
         | Body::ReplicaSet(_)
         | Body::Pod(_)
@@ -130,6 +138,7 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::ReplicaSet(other)
         | Task::Deployment(other)
         | Task::AnalysisRun(other)
+        | Task::Experiment(other)
         | Task::Rollout(other)
         | Task::Application(other)
         | Task::ApplicationResync(other) => other == id,

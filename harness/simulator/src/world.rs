@@ -13,8 +13,8 @@ use crate::{actions, argocd, kubernetes, observe, prometheus, traffic};
 use git::GitHost;
 
 /// What the kernel hands out. The order of the variants is the order within one instant: what a
-/// person does, then pods and their controllers, then Prometheus, then analysis runs to a standstill,
-/// then Rollouts to a standstill, then Argo CD (`reference: argo-rollouts timing, ties`).
+/// person does, then pods and their controllers, then Prometheus, then analysis runs and
+/// experiments to a standstill, then Rollouts to a standstill, then Argo CD (`reference: argo-rollouts timing, ties`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
     /// The scenario's action with this index is due.
@@ -35,6 +35,8 @@ pub enum Task {
     Scrape(usize),
     /// An AnalysisRun.
     AnalysisRun(ObjectId),
+    /// An Experiment.
+    Experiment(ObjectId),
     /// A Rollout.
     Rollout(ObjectId),
     /// An Application's turn in Argo CD's refresh queue, and then in its operation queue.

@@ -55,6 +55,7 @@ fn parts(object: &Object) -> (&Arc<objects::Application>, &Arc<ApplicationStatus
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Plain(_) => {

@@ -27,7 +27,11 @@ pub(super) fn of(world: &World<'_>, id: ObjectId) -> Option<HealthStatus> {
             objects::Object::Service(_) => Some(HealthStatus::Healthy),
             _ => None,
         },
-        Body::ReplicaSet(_) | Body::Pod(_) | Body::AnalysisRun(_) | Body::Application(..) => None,
+        Body::ReplicaSet(_)
+        | Body::Pod(_)
+        | Body::AnalysisRun(_)
+        | Body::Experiment(_)
+        | Body::Application(..) => None,
     }
 }
 

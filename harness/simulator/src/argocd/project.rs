@@ -40,6 +40,7 @@ pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Pr
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..) => None,

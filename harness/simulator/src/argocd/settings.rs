@@ -38,6 +38,7 @@ pub(super) fn of(world: &World<'_>, namespace: &str) -> Settings {
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..) => None,

@@ -31,7 +31,7 @@ pub(super) fn as_json(world: &World<'_>, id: ObjectId) -> Value {
 fn made_by_controller(object: &Object) -> Map<String, Value> {
     let (api_version, spec) = match &object.body {
         Body::ReplicaSet(set) => ("apps/v1", Some(json!({ "replicas": set.replicas }))),
-        Body::AnalysisRun(_) => ("argoproj.io/v1alpha1", None),
+        Body::AnalysisRun(_) | Body::Experiment(_) => ("argoproj.io/v1alpha1", None),
         Body::Pod(_) | Body::Rollout(..) | Body::Deployment(..) | Body::Application(..) | Body::Plain(_) => {
             ("v1", None)
         }
@@ -79,6 +79,10 @@ fn status(world: &World<'_>, object: &Object) -> Option<Value> {
             let seen = kubernetes::observed(world, object.id);
             Some(json!({ "phase": seen.phase, "reason": seen.reason }))
         }
+        Body::Experiment(experiment) => Some(json!({
+            "phase": experiment.status.phase.map(|phase| phase.to_string()),
+            "message": experiment.status.message,
+        })),
         Body::AnalysisRun(_) | Body::Plain(_) => None,
     }
 }

@@ -293,6 +293,7 @@ pub(super) fn analysis_run<'w>(world: &'w World<'_>, id: ObjectId) -> &'w Analys
         Body::AnalysisRun(run) => run,
         Body::ReplicaSet(_)
         | Body::Pod(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..)

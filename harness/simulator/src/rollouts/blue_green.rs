@@ -9,6 +9,7 @@ use units::{Duration, Time};
 
 use super::blue_green_runs::{self, Runs};
 use super::pass::{Pass, Set};
+use super::sizes::Conflict;
 use super::status::{BlueGreenState, Hash, PauseReason, RolloutState};
 use super::{ephemeral, history, restart, scale_down, services, sizes};
 use crate::api::ObjectId;
@@ -27,7 +28,9 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
     blue_green.switch_preview(world);
     if !blue_green.pass.template_changed() {
         restart::reconcile(world, blue_green.pass);
-        blue_green.reconcile_sets(world);
+        if blue_green.reconcile_sets(world).is_err() {
+            return;
+        }
         blue_green.reconcile_pause(world);
         blue_green.switch_active(world);
         if let Err(error) = blue_green_runs::reconcile(world, &mut blue_green) {
@@ -42,7 +45,9 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
 /// A pass that only follows `spec.replicas` (`syncReplicasOnly`).
 pub(super) fn follow_replicas(world: &mut World<'_>, pass: &mut Pass) {
     let Some(mut blue_green) = BlueGreen::of(world, pass) else { return };
-    blue_green.reconcile_sets(world);
+    if blue_green.reconcile_sets(world).is_err() {
+        return;
+    }
     let active = pass.before.blue_green.active.clone();
     let available =
         set_of(pass, active.as_ref()).map_or(pass.available(), |set| super::pass::pods([set.size.available]));
@@ -84,15 +89,19 @@ impl<'p> BlueGreen<'p> {
     }
 
     /// `reconcileBlueGreenReplicaSets`
-    fn reconcile_sets(&mut self, world: &mut World<'_>) {
+    fn reconcile_sets(&mut self, world: &mut World<'_>) -> Result<(), Conflict> {
         scale_down::remove_deadlines(world, self.pass);
         if let Some(stable) = self.pass.stable {
-            sizes::scale(world, self.pass, stable, i64::from(self.pass.rollout.spec.replicas()));
+            let all = i64::from(self.pass.rollout.spec.replicas());
+            sizes::check(self.pass, stable, all)?;
+            sizes::scale(world, self.pass, stable, all);
         }
         let size = new_size(self.pass, &self.strategy);
+        sizes::check(self.pass, self.pass.new, size)?;
         sizes::reconcile_new(world, self.pass, size);
         self.scale_down_others(world);
         history::reconcile(world, self.pass);
+        Ok(())
     }
 
     /// Old ReplicaSets wait for a while, unless the analysis after the switch must succeed first

@@ -177,8 +177,19 @@ impl Situation<'_> {
             )
     }
 
+    /// Deviation: a blueGreen Rollout that is paused after its switch, by an inconclusive analysis, has all its
+    /// pods. Upstream then writes in turns, pass after pass, that it is paused and that it is available; here
+    /// it stays paused.
     fn update_progressing(&self, before: &RolloutState, next: &mut RolloutState, became_unhealthy: bool) {
         let kind = ConditionKind::Progressing;
+        let paused = !next.pause_conditions.is_empty() || self.rollout.spec.paused;
+        if paused
+            && self.rollout.blue_green().is_some()
+            && !next.is_completed()
+            && self.is_healthy(before, next)
+        {
+            return;
+        }
         if self.is_healthy(before, next) {
             let message = format!("ReplicaSet \"{}\" has successfully progressed.", self.new_set);
             self.set(next, kind, ConditionStatus::True, Reason::NewReplicaSetAvailable, &message);

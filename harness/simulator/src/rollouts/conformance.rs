@@ -8,7 +8,7 @@ use super::conditions::{self, Situation};
 use super::pause::PauseContext;
 use super::replicas::{self, Size, Sizes};
 use super::steps::Scale;
-use super::{RolloutState, pass, status, steps};
+use super::{RolloutState, status, steps, wanted};
 
 /// The pods of a ReplicaSet: asked for, created, available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,14 @@ pub fn sizing(
     let replicas = rollout.spec.replicas();
     let scale = steps::scale(rollout, state, new.size(), stable.map(Pods::size));
     let (surge, unavailable) = (rollout.max_surge(replicas), rollout.max_unavailable(replicas));
-    let wanted = pass::wanted(rollout, state, new.size(), stable.map(Pods::size));
+    let asked = wanted::of(rollout, state, new.size(), stable.map(Pods::size));
     let others: Vec<Size> = others.iter().map(|pods| pods.size()).collect();
     let new_is_stable = state.is_fully_promoted();
     let sizes = Sizes { new: new.size(), stable: stable.map(Pods::size), new_is_stable, others: &others };
-    let split = pass::split_of(state.weights.as_ref());
-    let counts = replicas::next_counts(wanted, sizes, split);
+    let split = wanted::split(state.weights.as_ref());
+    let counts = replicas::next_counts(asked, sizes, split);
     let threshold = rollout.canary().and_then(|canary| canary.replica_progress_threshold);
-    let reached = replicas::at_desired_counts(wanted, threshold, sizes, split);
+    let reached = replicas::at_desired_counts(asked, threshold, sizes, split);
     let (pods, weight) = match scale {
         Scale::Pods(pods) => (Some(pods), 0),
         Scale::Weight(weight) => (None, weight),

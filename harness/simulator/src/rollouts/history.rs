@@ -6,10 +6,12 @@ use std::cmp::Reverse;
 use planted::Bug;
 use timeline::AnalysisPhase;
 
+use super::experiments;
 use super::pass::{Pass, Set};
 use crate::World;
 use crate::analysis::AnalysisRun;
 use crate::api::{Body, ObjectId};
+use crate::experiments::as_experiment;
 
 /// Deletes the oldest ReplicaSets beyond the limit that have no pods, with their AnalysisRuns.
 pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
@@ -26,6 +28,11 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         for (run, _) in runs(world, pass.id).into_iter().filter(|(_, run)| run.hash == hash) {
             world.api.delete(run);
         }
+        for experiment in experiments::of(world, pass.id) {
+            if as_experiment(world, experiment).is_some_and(|experiment| experiment.hash == hash) {
+                world.api.delete(experiment);
+            }
+        }
     }
 }
 
@@ -37,6 +44,7 @@ pub(super) fn runs(world: &World<'_>, rollout: ObjectId) -> Vec<(ObjectId, Analy
             Body::AnalysisRun(run) => Some((object.id, run.clone())),
             Body::ReplicaSet(_)
             | Body::Pod(_)
+            | Body::Experiment(_)
             | Body::Rollout(..)
             | Body::Deployment(..)
             | Body::Application(..)

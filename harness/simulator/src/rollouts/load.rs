@@ -13,7 +13,7 @@ use super::pass::{Pass, Set, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
 use super::replicas::Size;
 use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
-use super::{HASH_LABEL, ephemeral, workload};
+use super::{HASH_LABEL, ephemeral, experiments, workload};
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{ReplicaSet, as_replica_set};
 use crate::{Task, World};
@@ -67,6 +67,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         generation: object.generation,
         workload_generation,
         now,
+        outdated: Vec::new(),
         was_waiting: sets[new].deadline.is_some_and(|deadline| deadline > now),
         sets,
         new,
@@ -75,6 +76,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         restarted_at: state.restarted_at.clone(),
         step_run: None,
         background_run: None,
+        experiment: experiments::current(world, id, state.current_experiment.as_ref()),
+        current_experiment: None,
         weights: state.weights.clone(),
         routes: state.routes.clone(),
         before: state,
@@ -183,9 +186,9 @@ fn create_set(
 }
 
 /// What a Rollout's references lead to.
-pub(super) struct InNamespace<'a, 'w> {
-    pub(super) world: &'a World<'w>,
-    pub(super) namespace: &'a str,
+pub(crate) struct InNamespace<'a, 'w> {
+    pub(crate) world: &'a World<'w>,
+    pub(crate) namespace: &'a str,
 }
 
 impl InNamespace<'_, '_> {
@@ -195,6 +198,7 @@ impl InNamespace<'_, '_> {
             Body::ReplicaSet(_)
             | Body::Pod(_)
             | Body::AnalysisRun(_)
+            | Body::Experiment(_)
             | Body::Rollout(..)
             | Body::Deployment(..)
             | Body::Application(..) => None,

@@ -24,6 +24,7 @@ fn rollout<'w>(world: &'w World<'_>, id: ObjectId) -> Option<(&'w Arc<Rollout>, 
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Deployment(..)
         | Body::Application(..)
         | Body::Plain(_) => None,
@@ -160,7 +161,7 @@ pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
 /// Whether the step is one that is not simulated and never completes.
 fn is_held(rollout: &Rollout, state: &RolloutState) -> bool {
     let (step, _) = steps::current(rollout, state);
-    step.is_some_and(|step| step.experiment.is_some() || step.plugin.is_some())
+    step.is_some_and(|step| step.plugin.is_some())
 }
 
 /// Whether an aborted update has gone back to stable, or is kept from it by `spec.paused`. Behind a router

@@ -11,11 +11,13 @@ use units::Time;
 
 use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
-use super::replicas::{self, Routed, Size, Sizes, Split, Wanted};
+use super::replicas::{self, Size, Sizes, Wanted};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
-use super::steps::Scale;
 use super::weights::TrafficWeights;
-use super::{analysis_runs, blue_green, ephemeral, history, load, restart, router, services, sizes, steps};
+use super::{
+    analysis_runs, blue_green, ephemeral, experiments, history, load, restart, router, services, sizes,
+    steps, wanted,
+};
 use crate::api::{Body, ObjectId};
 use crate::{Task, World};
 
@@ -58,10 +60,16 @@ pub(super) struct Pass {
     pub(super) restarted_at: Option<String>,
     pub(super) step_run: Option<RunReference>,
     pub(super) background_run: Option<RunReference>,
+    /// The Experiment of the step.
+    pub(super) experiment: Option<ObjectId>,
+    /// Its name, while it is under way.
+    pub(super) current_experiment: Option<Arc<str>>,
     /// How the router splits the requests as this pass leaves it.
     pub(super) weights: Option<TrafficWeights>,
     /// The routes that steps made, as this pass leaves them.
     pub(super) routes: Vec<String>,
+    /// The ReplicaSets whose deadline this pass took off.
+    pub(super) outdated: Vec<usize>,
     /// Whether the new ReplicaSet waited for its end when the pass began (`newRSWithinDelay`).
     pub(super) was_waiting: bool,
 }
@@ -87,7 +95,9 @@ impl Pass {
                 blue_green::follow_replicas(world, self);
                 return;
             }
-            sizes::reconcile(world, self);
+            if sizes::reconcile(world, self).is_err() {
+                return;
+            }
             let available = self.available();
             self.persist(world, RolloutState { available, ..self.before.clone() });
             return;
@@ -108,12 +118,20 @@ impl Pass {
         history::reconcile(world, self);
         services::reconcile(world, self);
         router::reconcile(world, self);
+        if let Err(error) = experiments::reconcile(world, self) {
+            self.fail(world, &error);
+            return;
+        }
         if let Err(error) = analysis_runs::reconcile(world, self) {
             self.fail(world, &error);
             return;
         }
-        if !self.pauses.has_added() && !sizes::reconcile(world, self) {
-            self.reconcile_pause(world);
+        if !self.pauses.has_added() {
+            match sizes::reconcile(world, self) {
+                Ok(true) => {}
+                Ok(false) => self.reconcile_pause(world),
+                Err(sizes::Conflict) => return,
+            }
         }
         self.write_status(world);
     }
@@ -239,7 +257,7 @@ impl Pass {
             next.current_step_index = (count > 0).then_some(if next.is_fully_promoted() { count } else { 0 });
         } else {
             if let (Some(step), Some(index)) = (step, &mut index)
-                && self.is_complete(step)
+                && self.is_complete(world, step)
             {
                 *index += 1;
                 next.step_run = None;
@@ -266,6 +284,7 @@ impl Pass {
             restarted_at: self.restarted_at.clone(),
             step_run: self.step_run.clone(),
             background_run: self.background_run.clone(),
+            current_experiment: self.current_experiment.clone(),
             weights: self.weights.clone(),
             routes: self.routes.clone(),
             replicas: pods(self.sets.iter().map(|set| set.size.created)),
@@ -279,7 +298,7 @@ impl Pass {
     }
 
     /// `completedCurrentCanaryStep`.
-    fn is_complete(&self, step: &Step) -> bool {
+    fn is_complete(&self, world: &World<'_>, step: &Step) -> bool {
         if self.rollout.spec.paused {
             return false;
         }
@@ -289,7 +308,7 @@ impl Pass {
             }
             Some(StepKind::SetWeight | StepKind::SetCanaryScale) => {
                 let others = self.other_sizes();
-                let split = split_of(self.weights.as_ref());
+                let split = wanted::split(self.weights.as_ref());
                 replicas::at_desired_counts(self.wanted(), self.threshold(), self.sizes(&others), split)
             }
             Some(StepKind::Analysis) => {
@@ -297,8 +316,11 @@ impl Pass {
                 phase == Some(timeline::AnalysisPhase::Successful)
             }
             Some(StepKind::SetHeaderRoute | StepKind::SetMirrorRoute) => true,
+            Some(StepKind::Experiment) => {
+                experiments::phase(world, self) == Some(timeline::AnalysisPhase::Successful)
+            }
             // Not simulated, and told so: the Rollout stays at such a step.
-            Some(StepKind::Experiment | StepKind::Plugin) | None => false,
+            Some(StepKind::Plugin) | None => false,
         }
     }
 
@@ -376,7 +398,7 @@ impl Pass {
 
     pub(super) fn wanted(&self) -> Wanted {
         let stable = self.stable_set().map(|set| set.size);
-        wanted(&self.rollout, &self.before, self.new_set().size, stable)
+        wanted::of(&self.rollout, &self.before, self.new_set().size, stable)
     }
 
     pub(super) fn other_sizes(&self) -> Vec<Size> {
@@ -421,37 +443,6 @@ impl Pass {
     }
 }
 
-/// What a Rollout asks for at its step.
-pub(super) fn wanted(rollout: &Rollout, state: &RolloutState, new: Size, stable: Option<Size>) -> Wanted {
-    let replicas = rollout.spec.replicas();
-    let scale = steps::scale(rollout, state, new, stable);
-    let (canary, weight) = match scale {
-        Scale::Pods(pods) => (Some(i64::from(pods)), 0),
-        Scale::Weight(weight) => (None, i64::from(weight)),
-    };
-    let routed = rollout.canary().filter(|canary| canary.traffic_routing.is_some()).map(|strategy| Routed {
-        canary,
-        fewest: strategy.min_pods_per_replica_set.map(i64::from),
-        dynamic: strategy.dynamic_stable_scale,
-        aborted: state.abort,
-    });
-    Wanted {
-        replicas: i64::from(replicas),
-        weight,
-        max_weight: i64::from(steps::max_weight(rollout)),
-        surge: i64::from(rollout.max_surge(replicas)),
-        unavailable: i64::from(rollout.max_unavailable(replicas)),
-        routed,
-    }
-}
-
-pub(super) fn split_of(weights: Option<&TrafficWeights>) -> Option<Split> {
-    weights.map(|weights| Split {
-        canary: i64::from(weights.canary.weight),
-        stable: i64::from(weights.stable.weight),
-    })
-}
-
 pub(super) fn pods(counts: impl IntoIterator<Item = i64>) -> u32 {
     u32::try_from(counts.into_iter().sum::<i64>()).unwrap_or(0)
 }
@@ -486,6 +477,7 @@ pub(super) fn replica_set<'w>(world: &'w World<'_>, id: ObjectId) -> &'w crate::
         Body::ReplicaSet(set) => set,
         Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..)

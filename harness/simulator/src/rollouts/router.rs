@@ -8,7 +8,7 @@ use timeline::Source;
 use super::pass::{Pass, Set};
 use super::status::Hash;
 use super::weights::{TrafficWeights, WeightDestination};
-use super::{replicas, services, steps};
+use super::{experiments, replicas, services, steps};
 use crate::{Task, World};
 
 /// Asks the router for the split that the update has come to (`reconcileTrafficRouting`).
@@ -35,7 +35,7 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         let instead = "requests go to all pods behind the called Service alike";
         world.not_simulated("a router without canaryService and stableService", place, instead);
     }
-    let weights = pass.split_by(&intent);
+    let weights = pass.split_by(world, &intent);
     if pass.before.weights.as_ref() == Some(&weights) {
         return;
     }
@@ -211,12 +211,12 @@ impl Pass {
     }
 
     /// `calculateWeightStatus`
-    fn split_by(&self, intent: &Intent) -> TrafficWeights {
+    fn split_by(&self, world: &World<'_>, intent: &Intent) -> TrafficWeights {
         let canary = self.rollout.canary();
         let service = |of: fn(&manifests::objects::rollout::CanaryStrategy) -> &String| {
             canary.map(of).cloned().unwrap_or_default()
         };
-        let additional = if intent.experiment { self.experiment_destinations() } else { Vec::new() };
+        let additional = if intent.experiment { experiments::destinations(world, self) } else { Vec::new() };
         let given: i32 = additional.iter().map(|to| to.weight).sum();
         let hash = |set: Option<&Set>| set.map(|set| set.hash.clone()).unwrap_or_default();
         TrafficWeights {
@@ -232,10 +232,5 @@ impl Pass {
             },
             additional,
         }
-    }
-
-    /// What the templates of the running experiment get.
-    fn experiment_destinations(&self) -> Vec<WeightDestination> {
-        Vec::new()
     }
 }

@@ -18,8 +18,10 @@ pub(super) fn remove_deadlines(world: &mut World<'_>, pass: &mut Pass) {
     let new = Some(pass.new).filter(|_| !delays_on_abort(pass));
     let stable = pass.stable.filter(|stable| new != Some(*stable));
     for index in new.into_iter().chain(stable) {
-        set_deadline(world, pass, index, None);
-        pass.sets[index].deadline = None;
+        if pass.sets[index].deadline.take().is_some() {
+            set_deadline(world, pass, index, None);
+            pass.outdated.push(index);
+        }
     }
 }
 

@@ -5,29 +5,46 @@ use std::cmp::Reverse;
 
 use timeline::{Event, Scaled, Source};
 
-use super::pass::{self, Pass};
+use super::pass::Pass;
 use super::replicas::{self, Counts, Split};
 use super::scale_down::{self, NewSet, Waiting};
-use super::{role_of, workload};
+use super::{role_of, wanted, workload};
 use crate::World;
 use crate::api::Body;
 
+/// A pass that ends before it has written a status. Upstream takes the deadline off a ReplicaSet by a patch
+/// and then updates its copy of before: the API server refuses that, and the next pass goes on.
+#[derive(Debug)]
+pub(super) struct Conflict;
+
 /// Scales what is to be scaled, and tells whether anything was.
-pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
+///
+/// # Errors
+/// A ReplicaSet that would be scaled, and whose deadline this pass took off.
+pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<bool, Conflict> {
     if pass.is_halted() {
-        return false;
+        return Ok(false);
     }
     scale_down::remove_deadlines(world, pass);
     // Stable follows the split that the router had before this pass: requests move first, then pods.
-    let before = pass::split_of(pass.before.weights.as_ref());
+    let before = wanted::split(pass.before.weights.as_ref());
     if let Some(stable) = pass.apart_stable() {
         let size = next_counts(pass, before).stable;
+        check(pass, stable, size)?;
         if scale(world, pass, stable, size) {
-            return true;
+            return Ok(true);
         }
     }
-    let canary = next_counts(pass, pass::split_of(pass.weights.as_ref())).canary;
-    reconcile_new(world, pass, canary) || scale_down_others(world, pass)
+    let canary = next_counts(pass, wanted::split(pass.weights.as_ref())).canary;
+    check(pass, pass.new, canary)?;
+    Ok(reconcile_new(world, pass, canary) || scale_down_others(world, pass))
+}
+
+/// Whether a ReplicaSet may be brought to this size in this pass.
+pub(super) fn check(pass: &Pass, index: usize, to: i64) -> Result<(), Conflict> {
+    let set = &pass.sets[index];
+    let changes = set.size.spec != to || set.desired_replicas != Some(pass.rollout.spec.replicas());
+    if changes && pass.outdated.contains(&index) { Err(Conflict) } else { Ok(()) }
 }
 
 fn next_counts(pass: &Pass, split: Option<Split>) -> Counts {

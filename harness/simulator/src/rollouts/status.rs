@@ -50,6 +50,8 @@ pub struct RolloutState {
     pub step_run: Option<RunReference>,
     /// The AnalysisRun beside the steps.
     pub background_run: Option<RunReference>,
+    /// The Experiment of the step, while it is under way.
+    pub current_experiment: Option<Arc<str>>,
     /// How the router splits the requests; `None` without a router, and before it was first asked.
     pub weights: Option<TrafficWeights>,
     /// The routes that steps made, by name (`setHeaderRoute`, `setMirrorRoute`). Upstream keeps them in
@@ -120,6 +122,8 @@ pub enum PauseReason {
     CanaryPauseStep,
     /// An analysis came to no result.
     InconclusiveAnalysisRun,
+    /// An experiment came to no result.
+    InconclusiveExperiment,
     /// The switch waits for a person or a time.
     BlueGreenPause,
 }
@@ -130,6 +134,7 @@ impl PauseReason {
         match self {
             Self::CanaryPauseStep => "CanaryPauseStep",
             Self::InconclusiveAnalysisRun => "InconclusiveAnalysisRun",
+            Self::InconclusiveExperiment => "InconclusiveExperiment",
             Self::BlueGreenPause => "BlueGreenPause",
         }
     }

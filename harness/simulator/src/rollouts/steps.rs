@@ -1,7 +1,7 @@
 //! Which step a Rollout is at, and which weight that means.
 
 use manifests::objects::Step;
-use manifests::objects::rollout::{CanaryStrategy, Rollout, SetCanaryScale};
+use manifests::objects::rollout::{CanaryStrategy, ExperimentStep, Rollout, SetCanaryScale};
 use planted::Bug;
 
 use super::replicas::{Size, pods_for};
@@ -99,6 +99,12 @@ pub(super) fn desired_weight(
 pub(super) fn weight_before(rollout: &Rollout, index: u32) -> i32 {
     let passed = &steps(rollout)[..(index as usize).min(steps(rollout).len())];
     passed.iter().rev().find_map(|step| step.set_weight).unwrap_or(0)
+}
+
+/// The experiment of the last step that has one, at or before the current one (`GetCurrentExperimentStep`).
+pub(super) fn last_experiment<'r>(rollout: &'r Rollout, state: &RolloutState) -> Option<&'r ExperimentStep> {
+    let (Some(_), Some(index)) = current(rollout, state) else { return None };
+    steps(rollout)[..=index as usize].iter().rev().find_map(|step| step.experiment.as_ref())
 }
 
 pub(super) fn max_weight(rollout: &Rollout) -> i32 {

@@ -1,6 +1,7 @@
 //! Whole walks of a Rollout through the simulator.
 
 mod blue_green;
+mod experiments;
 mod objects;
 mod routed;
 mod story;

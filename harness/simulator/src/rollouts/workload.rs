@@ -48,6 +48,7 @@ fn deployment<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::AnalysisRun(_)
+        | Body::Experiment(_)
         | Body::Rollout(..)
         | Body::Application(..)
         | Body::Plain(_) => None,

@@ -9,6 +9,7 @@ use timeline::{Event, Requests, Role, Source};
 use units::Rate;
 
 use crate::api::ObjectId;
+use crate::experiments::as_experiment;
 use crate::kubernetes::as_pod;
 use crate::{World, rollouts};
 
@@ -27,7 +28,12 @@ impl Group {
         let object = world.api.get(pod);
         let model = Arc::clone(as_pod(object)?.model.as_ref()?);
         let set = object.owner?;
+        // The pods of an Experiment count among those of its Rollout.
         let owner = world.api.get(set).owner?;
+        let owner = match as_experiment(world, owner) {
+            Some(_) => world.api.get(owner).owner?,
+            None => owner,
+        };
         Some(Self {
             owner: Arc::clone(&world.api.get(owner).key.name),
             role: rollouts::role_of(world, set),

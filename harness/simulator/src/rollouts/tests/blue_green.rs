@@ -64,6 +64,13 @@ fn a_failed_analysis_after_the_switch_takes_it_back() {
     insta::assert_snapshot!(story(&strategy, "result[0] == 2", UPDATES));
 }
 
+#[test]
+fn an_inconclusive_analysis_after_the_switch_pauses() {
+    let strategy = format!(", postPromotionAnalysis: {GATE}");
+    let condition = "result[0] == 2\n      failureCondition: result[0] == 3";
+    insta::assert_snapshot!(story(&strategy, condition, UPDATES));
+}
+
 /// `isFastRollback`: the old pods are still there.
 #[test]
 fn a_way_back_to_pods_that_still_stand_waits_for_nobody() {
