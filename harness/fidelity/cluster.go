@@ -23,6 +23,7 @@ import (
 
 	"github.com/argoproj/argo-rollouts/analysis"
 	"github.com/argoproj/argo-rollouts/controller/metrics"
+	"github.com/argoproj/argo-rollouts/experiments"
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	clientset "github.com/argoproj/argo-rollouts/pkg/client/clientset/versioned"
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/abort"
@@ -57,17 +58,22 @@ type cluster struct {
 	podsMade  int
 	podsOf    map[int]int
 	templates map[string]int
+	// ofSet are the numbers of templates by ReplicaSet.
+	ofSet map[string]int
 }
 
 func newCluster(question *timelineQuestion) *cluster {
 	c := &cluster{question: question, started: time.Now(), api: newAPIServer(), turns: newTurns(),
-		pods: map[string]*pod{}, podsOf: map[int]int{}, templates: map[string]int{}}
+		pods: map[string]*pod{}, podsOf: map[int]int{}, templates: map[string]int{}, ofSet: map[string]int{}}
 	c.journal = &journal{cluster: c}
 	c.router = &router{cluster: c}
 	c.scraper = &scraper{cluster: c, store: &samples{series: map[string]*series{}}}
 	c.api.admit = func(resource string, created object) {
-		if resource == "/pods" {
+		switch resource {
+		case "/pods":
 			c.admitPod(created)
+		case "apps/replicasets":
+			admitReplicaSet(created)
 		}
 	}
 	c.api.written = func(resource string, before, after object) {
@@ -93,11 +99,28 @@ func (c *cluster) replicaSetWritten(before, after object) {
 	if after == nil {
 		return
 	}
-	hash := text(after, "metadata", "labels", v1alpha1.DefaultRolloutUniqueLabelKey)
-	if _, known := c.templates[hash]; !known {
-		c.templates[hash] = len(c.templates)
+	template := templateOf(after)
+	if _, known := c.templates[template]; !known {
+		c.templates[template] = len(c.templates)
 	}
-	c.journal.scaled(c.templates[hash], before, after)
+	c.ofSet[text(after, "metadata", "name")] = c.templates[template]
+	c.journal.scaled(c.templates[template], before, after)
+}
+
+// templateOf is what tells a ReplicaSet's template from others: its hash or, in an experiment, its name.
+func templateOf(set object) string {
+	if text(set, "metadata", "annotations", v1alpha1.ExperimentNameAnnotationKey) != "" {
+		return text(set, "metadata", "name")
+	}
+	return text(set, "metadata", "labels", v1alpha1.DefaultRolloutUniqueLabelKey)
+}
+
+// admitReplicaSet fills in one of the defaults that a real API server fills in. So a template of an experiment, which
+// is copied from a ReplicaSet, never has the hash of the Rollout's own template.
+func admitReplicaSet(created object) {
+	if spec, ok := at(created, "spec", "template", "spec").(object); ok && spec["terminationGracePeriodSeconds"] == nil {
+		spec["terminationGracePeriodSeconds"] = int64(30)
+	}
 }
 
 // serviceWritten sends requests where Services lead to now.
@@ -181,14 +204,15 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 	runs := tolerantinformer.NewTolerantAnalysisRunInformer(dynamicInformers)
 	templates := tolerantinformer.NewTolerantAnalysisTemplateInformer(dynamicInformers)
 	clusterTemplates := tolerantinformer.NewTolerantClusterAnalysisTemplateInformer(dynamicInformers)
-	experiments := tolerantinformer.NewTolerantExperimentInformer(dynamicInformers)
+	experimentInformer := tolerantinformer.NewTolerantExperimentInformer(dynamicInformers)
 	metricsServer := metrics.NewMetricsServer(metrics.ServerConfig{
 		RolloutLister: rollouts.Lister(), AnalysisRunLister: runs.Lister(), AnalysisTemplateLister: templates.Lister(),
-		ClusterAnalysisTemplateLister: clusterTemplates.Lister(), ExperimentLister: experiments.Lister(),
+		ClusterAnalysisTemplateLister: clusterTemplates.Lister(), ExperimentLister: experimentInformer.Lister(),
 		K8SRequestProvider: &metrics.K8sRequestsCountProvider{},
 	})
 	rolloutQueue := c.turns.queue(orderRollout, rolloutqueue.DefaultArgoRolloutsRateLimiter())
 	analysisQueue := c.turns.queue(orderAnalysis, rolloutqueue.DefaultArgoRolloutsRateLimiter())
+	experimentQueue := c.turns.queue(orderExperiment, rolloutqueue.DefaultArgoRolloutsRateLimiter())
 	serviceQueue := c.turns.queue(orderService, rolloutqueue.DefaultArgoRolloutsRateLimiter())
 	serviceQueue.calm = calmLoop
 	// Nothing works on this one: the router here has no Ingresses.
@@ -197,7 +221,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 
 	rolloutController := rollout.NewController(rollout.ControllerConfig{
 		Namespace: metav1.NamespaceAll, KubeClientSet: kube, ArgoProjClientset: c.argo, DynamicClientSet: dynamicClient,
-		RefResolver: noWorkloads{}, ExperimentInformer: experiments, AnalysisRunInformer: runs,
+		RefResolver: noWorkloads{}, ExperimentInformer: experimentInformer, AnalysisRunInformer: runs,
 		AnalysisTemplateInformer: templates, ClusterAnalysisTemplateInformer: clusterTemplates,
 		ReplicaSetInformer: setInformers.Apps().V1().ReplicaSets(), ServicesInformer: kubeInformers.Core().V1().Services(),
 		RolloutsInformer: rollouts, IstioPrimaryDynamicClient: dynamicClient,
@@ -211,6 +235,13 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		Kubeclientset: kube, Argoprojclientset: c.argo, RolloutsInformer: rollouts,
 		ServicesInformer: kubeInformers.Core().V1().Services(), RolloutWorkqueue: rolloutQueue,
 		ServiceWorkqueue: serviceQueue, ResyncPeriod: resync, MetricsServer: metricsServer,
+	})
+	experimentController := experiments.NewController(experiments.ControllerConfig{
+		KubeClientSet: kube, ArgoProjClientset: c.argo, ReplicaSetInformer: setInformers.Apps().V1().ReplicaSets(),
+		ServiceInformer: kubeInformers.Core().V1().Services(), ExperimentsInformer: experimentInformer,
+		AnalysisRunInformer: runs, AnalysisTemplateInformer: templates, ClusterAnalysisTemplateInformer: clusterTemplates,
+		ResyncPeriod: resync, RolloutWorkQueue: rolloutQueue, ExperimentWorkQueue: experimentQueue,
+		MetricsServer: metricsServer, Recorder: recorder,
 	})
 	analysisController := analysis.NewController(analysis.ControllerConfig{
 		KubeClientSet: kube, ArgoProjClientset: c.argo, AnalysisRunInformer: runs,
@@ -232,6 +263,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		func() { _ = rolloutController.Run(ctx, 1) },
 		func() { _ = analysisController.Run(ctx, 1) },
 		func() { _ = serviceController.Run(ctx, 1) },
+		func() { _ = experimentController.Run(ctx, 1) },
 		func() { sets.Run(ctx, 1) },
 	} {
 		running.Add(1)

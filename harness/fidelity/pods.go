@@ -54,7 +54,7 @@ func (c *cluster) podWritten(before, after object) {
 func (c *cluster) startPod(created object) {
 	key := text(created, "metadata", "namespace") + "/" + text(created, "metadata", "name")
 	hash := text(created, "metadata", "labels", "rollouts-pod-template-hash")
-	template := c.templates[hash]
+	template := c.ofSet[ownerName(created)]
 	c.podsOf[template]++
 	p := &pod{key: key, template: template, ordinal: c.podsOf[template] - 1, hash: hash, version: modelVersion(created)}
 	p.model = c.question.Models[p.version]
@@ -62,6 +62,14 @@ func (c *cluster) startPod(created object) {
 	c.order = append(c.order, p)
 	begin := c.now().Add(seconds(c.question.PodStart))
 	c.turns.at(begin, orderKubelet, func() { c.containerStarts(p, begin) })
+}
+
+func ownerName(o object) string {
+	owners, _ := at(o, "metadata", "ownerReferences").([]any)
+	if len(owners) == 0 {
+		return ""
+	}
+	return text(owners[0].(object), "name")
 }
 
 func (c *cluster) containerStarts(p *pod, at time.Time) {

@@ -194,10 +194,15 @@ func (j *journal) rolloutWritten(after object) {
 func (j *journal) servicesWritten(all map[string]object) {
 	selected := map[string]int{}
 	for _, service := range all {
+		if ownerName(service) != "" {
+			continue // an experiment's
+		}
 		hash := text(service, "spec", "selector", v1alpha1.DefaultRolloutUniqueLabelKey)
 		selected[text(service, "metadata", "name")] = j.template(hash)
 	}
-	j.answer.Services = append(j.answer.Services, servicesEntry{j.now(), selected})
+	if len(selected) > 0 {
+		j.answer.Services = append(j.answer.Services, servicesEntry{j.now(), selected})
+	}
 }
 
 func (j *journal) scaled(template int, before, after object) {

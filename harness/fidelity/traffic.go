@@ -64,6 +64,9 @@ func (c *cluster) route() {
 		return
 	}
 	for _, destination := range c.router.asked {
+		if destination.ServiceName == "" {
+			continue // an experiment's, which is not there yet
+		}
 		c.spread(destination.ServiceName, float64(destination.Weight)/float64(c.router.most))
 	}
 }

@@ -19,6 +19,7 @@ const (
 	orderDiscovery
 	orderScrape
 	orderAnalysis
+	orderExperiment
 	orderService
 	orderRollout
 )
@@ -178,6 +179,9 @@ type queue struct {
 	// burst counts the turns since burstAt, a whole millisecond.
 	burst   int
 	burstAt time.Time
+	// spunAt is when a loop was last slowed down, and spinsSince since when it goes on.
+	spunAt     time.Time
+	spinsSince time.Time
 	// calm is the least time between two turns of an item that has had mostTurnsOfOne of them; none where 0.
 	calm   time.Duration
 	recent map[any]*recent
@@ -204,6 +208,11 @@ const (
 const (
 	mostPasses = 100
 	spinning   = 50 * time.Millisecond
+	// A loop that goes on, such as that of a blueGreen Rollout whose analysis after the switch is inconclusive,
+	// is slowed down more.
+	mostPassesInLoop = 5
+	longLoop         = 2 * time.Second
+	longSpinning     = time.Second
 )
 
 // negligible is the delay below which the rate limiter is ignored: such delays come from events that a
@@ -311,12 +320,34 @@ func (q *queue) AddRateLimited(item any) {
 	}
 	wait := q.limiter.When(item)
 	if wait < negligible {
-		wait = 0
-		if q.burst > mostPasses {
-			wait = spinning
+		if q.burst <= q.allowed() {
+			q.Add(item)
+			return
 		}
+		wait = q.spin()
 	}
 	q.AddAfter(item, wait)
+}
+
+// allowed is how many passes may follow at once: few while a loop goes on.
+func (q *queue) allowed() int {
+	if time.Since(q.spunAt) < 2*longSpinning {
+		return mostPassesInLoop
+	}
+	q.spinsSince = time.Time{}
+	return mostPasses
+}
+
+// spin is how long a loop is to wait: longer once it has gone on for a while.
+func (q *queue) spin() time.Duration {
+	q.spunAt = time.Now()
+	if q.spinsSince.IsZero() {
+		q.spinsSince = q.spunAt
+	}
+	if q.spunAt.Sub(q.spinsSince) > longLoop {
+		return longSpinning
+	}
+	return spinning
 }
 
 func (q *queue) Get() (any, bool) {

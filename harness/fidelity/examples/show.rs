@@ -9,6 +9,7 @@ fn main() {
     let family = match args.next().as_deref() {
         Some("routed") => fidelity::Family::Routed,
         Some("blue-green") => fidelity::Family::BlueGreen,
+        Some("experiments") => fidelity::Family::Experiments,
         Some(_) | None => fidelity::Family::Basic,
     };
     let case: fidelity::Case = match named.parse() {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::case::{Act, Action, Case, Fault, Model, Template};
 
 mod blue_green;
+mod experiments;
 mod routed;
 
 /// The gates that steps and background analysis refer to.
@@ -24,6 +25,8 @@ pub enum Family {
     Routed,
     /// All pods at once, and a Service is switched.
     BlueGreen,
+    /// A canary, with or without a router, with experiments among its steps.
+    Experiments,
 }
 
 impl Family {
@@ -33,6 +36,7 @@ impl Family {
             Self::Basic => basic(seed),
             Self::Routed => routed::case(seed),
             Self::BlueGreen => blue_green::case(seed),
+            Self::Experiments => experiments::case(seed),
         }
     }
 }

@@ -265,8 +265,12 @@ fn as_seconds(at: Time) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
+/// What tells a ReplicaSet's template from others: its hash or, in an experiment, its name.
 fn hash_of(replica_set: &str) -> String {
-    replica_set.rsplit('-').next().unwrap_or(replica_set).to_owned()
+    match replica_set.split('-').collect::<Vec<_>>().as_slice() {
+        [_, hash] => (*hash).to_owned(),
+        _ => replica_set.to_owned(),
+    }
 }
 
 /// The simulator's choice, which upstream leaves to a hash of the target's labels.

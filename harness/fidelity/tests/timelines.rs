@@ -93,6 +93,11 @@ fn random_blue_green_rollouts_agree() {
     agree(Family::BlueGreen, 60);
 }
 
+#[test]
+fn random_experiments_agree() {
+    agree(Family::Experiments, 60);
+}
+
 /// Compares so many cases of a family, unless `FIDELITY_CASES` says how many.
 fn agree(family: Family, count: u64) {
     let oracle = Oracle::build();
