@@ -37,9 +37,10 @@ timelines:
 bench:
     cargo bench --workspace --bench '*' -- --quiet
 
-# compare with Prometheus, expr and kustomize themselves; needs Go and kustomize
+# compare with Prometheus, expr, kustomize and the controllers themselves; needs Go and kustomize
 oracle:
     cargo test -p promql -p rules -p conditions -p manifests -p rehearse -p fake-inference --features oracle
+    cargo test -p fidelity --features oracle -- --nocapture
 
 # run the suite with each of the planted bugs, and see it fail
 planted:

@@ -1,33 +1,59 @@
-//! The Go program: built once, asked in lines of JSON.
+//! The Go programs: built once for what their source is, asked in lines of JSON.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-/// The Go program.
+/// A Go program.
 #[derive(Debug)]
 pub struct Oracle {
     program: PathBuf,
 }
 
 impl Oracle {
-    /// Builds the program, which takes minutes the first time.
+    /// Builds the controllers and the functions of Argo Rollouts, which takes minutes the first time.
     ///
     /// # Panics
     /// Without Go, or where the program does not compile: asked for, the comparison must not be skipped.
     pub fn build() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let program = folder.join("../../target/fidelity-oracle");
+        Self::of("", "fidelity")
+    }
+
+    /// Builds kustomize.
+    ///
+    /// # Panics
+    /// As [`Self::build`].
+    pub fn kustomize() -> Self {
+        Self::of("kustomize", "kustomize")
+    }
+
+    /// The program of a folder. One of the same sources and lock is not built again, so that a machine
+    /// that keeps `target/oracles` needs neither Go's cache nor its modules.
+    fn of(folder: &str, name: &str) -> Self {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/oracles");
+        let program = programs.join(format!("{name}-{}", digest(&folder)));
+        if program.is_file() {
+            return Self { program };
+        }
+        let _ = fs::remove_dir_all(programs.join(name));
+        let fresh = programs.join(name).join("program");
         let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(&program).arg(".").current_dir(folder);
+        go.args(["build", "-o"]).arg(&fresh).arg(".").current_dir(&folder);
         let built = go.status().unwrap_or_else(|error| {
             panic!("the feature `oracle` needs Go 1.26: `go` cannot be started: {error}")
         });
         assert!(built.success(), "`go build` in {} failed: {built}", folder.display());
+        fs::rename(&fresh, &program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         Self { program }
     }
 
@@ -59,4 +85,20 @@ impl Oracle {
 
 fn read<A: DeserializeOwned>(line: &str, question: &Value) -> A {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\nfor the question {question}"))
+}
+
+/// What a program is made of: its sources, and the versions and sums of its modules.
+fn digest(folder: &Path) -> String {
+    let unreadable = |error| panic!("{}: {error}", folder.display());
+    let entries = fs::read_dir(folder).unwrap_or_else(unreadable);
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let mut digest = Sha256::new();
+    for file in files.iter().filter(|file| {
+        file.extension().is_some_and(|extension| ["go", "mod", "sum"].iter().any(|known| extension == *known))
+    }) {
+        digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        digest.update(fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

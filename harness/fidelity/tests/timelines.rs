@@ -10,11 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::SystemTime;
 
 use fidelity::{Account, Answer, Aspect, Case, Family, Oracle, differences, shrink};
 
 /// The first seed, which `FIDELITY_SEED` replaces.
 const FIRST: u64 = 1;
+
+/// How many cases are new in each run. They count together with the fixed ones, so that the shares rest
+/// on enough of them, and one known difference more is no alarm.
+const FRESH: u64 = 60;
 
 /// Cases of one call of the Go program.
 const BATCH: usize = 10;
@@ -28,6 +33,18 @@ const FLOORS: (f64, f64) = (0.99, 0.97);
 fn chosen(variable: &str, default: u64) -> u64 {
     let parse = |text: String| text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}"));
     std::env::var(variable).ok().map_or(default, parse)
+}
+
+/// The seeds of a run: those that were asked for, or the fixed ones and fresh ones.
+fn seeds(family: Family, count: u64) -> Vec<u64> {
+    let first = chosen("FIDELITY_SEED", FIRST);
+    let mut seeds: Vec<u64> = (first..first + count).collect();
+    if ["FIDELITY_SEED", "FIDELITY_CASES"].iter().all(|variable| std::env::var_os(variable).is_none()) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        println!("{family:?}, fresh cases: FIDELITY_SEED={now} FIDELITY_CASES={FRESH}");
+        seeds.extend(now..now + FRESH);
+    }
+    seeds
 }
 
 /// Where the sides differ and how upstream ends, or why one of them gave no account.
@@ -78,32 +95,46 @@ fn run_all(oracle: &Oracle, family: Family, seeds: &[u64]) -> BTreeMap<u64, Outc
     done.into_inner().unwrap()
 }
 
+/// The families, and how many fixed cases of each are compared unless `FIDELITY_CASES` says how many.
+const FAMILIES: [(Family, u64); 4] =
+    [(Family::Basic, 120), (Family::Routed, 60), (Family::BlueGreen, 60), (Family::Experiments, 60)];
+
+/// How many cases agree.
+#[derive(Default)]
+struct Rates {
+    cases: usize,
+    outcomes: usize,
+    everything: usize,
+}
+
+/// All families count together: of one of them a run has too few cases to tell a share that is too low
+/// from chance. `FIDELITY_FAMILY` chooses one.
 #[test]
 fn random_rollouts_agree() {
-    agree(Family::Basic, 120);
-}
-
-#[test]
-fn random_routed_rollouts_agree() {
-    agree(Family::Routed, 60);
-}
-
-#[test]
-fn random_blue_green_rollouts_agree() {
-    // Seed 60 is a known difference, see docs/fidelity.md.
-    agree(Family::BlueGreen, 59);
-}
-
-#[test]
-fn random_experiments_agree() {
-    agree(Family::Experiments, 60);
-}
-
-/// Compares so many cases of a family, unless `FIDELITY_CASES` says how many.
-fn agree(family: Family, count: u64) {
     let oracle = Oracle::build();
-    let (first, count) = (chosen("FIDELITY_SEED", FIRST), chosen("FIDELITY_CASES", count));
-    let outcomes = run_all(&oracle, family, &(first..first + count).collect::<Vec<u64>>());
+    let family = std::env::var("FIDELITY_FAMILY").ok();
+    let mut all = Rates::default();
+    for (family, count) in FAMILIES
+        .into_iter()
+        .filter(|(it, _)| family.as_ref().is_none_or(|family| format!("{it:?}").eq_ignore_ascii_case(family)))
+    {
+        let rates = compare(&oracle, family, count);
+        all.cases += rates.cases;
+        all.outcomes += rates.outcomes;
+        all.everything += rates.everything;
+    }
+    let Rates { cases, outcomes, everything } = all;
+    println!("of {cases} cases {outcomes} agree in their outcome and {everything} in everything");
+    assert!(cases > 0, "FIDELITY_FAMILY names no family");
+    let share = |count: usize| count as f64 / cases as f64;
+    assert!(share(outcomes) >= FLOORS.0, "outcomes agree in {outcomes} of {cases} cases");
+    assert!(share(everything) >= FLOORS.1, "{everything} of {cases} cases agree in everything");
+}
+
+/// Compares cases of a family, and prints every difference and the rates.
+fn compare(oracle: &Oracle, family: Family, count: u64) -> Rates {
+    let count = chosen("FIDELITY_CASES", count);
+    let outcomes = run_all(oracle, family, &seeds(family, count));
     let mut differing: BTreeMap<Aspect, Vec<u64>> = BTreeMap::new();
     let mut endings: BTreeMap<String, u32> = BTreeMap::new();
     let mut agreeing = 0;
@@ -118,10 +149,16 @@ fn agree(family: Family, count: u64) {
                     differing.entry(*aspect).or_default().push(*seed);
                 }
                 if !found.is_empty() && chosen("FIDELITY_SHRINK", 0) == 1 {
-                    keep(&oracle, family, *seed, *found.keys().next().unwrap());
+                    keep(oracle, family, *seed, *found.keys().next().unwrap());
                 }
             }
         }
+    }
+    let whole = |outcome: &Outcome| matches!(outcome, Ok((found, _)) if found.is_empty());
+    let (fixed, fresh): (Vec<_>, Vec<_>) = outcomes.iter().partition(|(seed, _)| **seed < FIRST + count);
+    for (set, outcomes) in [("fixed", fixed), ("fresh or chosen", fresh)] {
+        let agreeing = outcomes.iter().filter(|(_, outcome)| whole(outcome)).count();
+        println!("{family:?}, {set}: {agreeing} of {} cases agree in everything", outcomes.len());
     }
     let compared = outcomes.values().filter(|outcome| outcome.is_ok()).count();
     println!("how upstream ends: {endings:#?}");
@@ -134,10 +171,8 @@ fn agree(family: Family, count: u64) {
         println!("{aspect:?}: {} of {compared} agree; seeds that differ: {seeds:?}", compared - seeds.len());
     }
     assert_eq!(compared, outcomes.len(), "every case has two accounts");
-    let share = |count: usize| count as f64 / compared as f64;
-    let outcome = compared - differing.get(&Aspect::Outcome).map_or(0, Vec::len);
-    assert!(share(outcome) >= FLOORS.0, "outcomes agree in {outcome} of {compared} cases");
-    assert!(share(agreeing) >= FLOORS.1, "{agreeing} of {compared} cases agree in everything");
+    let outcomes = compared - differing.get(&Aspect::Outcome).map_or(0, Vec::len);
+    Rates { cases: compared, outcomes, everything: agreeing }
 }
 
 /// Writes the smallest case that still differs in this aspect.
@@ -166,6 +201,7 @@ struct Kept {
 fn kept_cases_differ_where_they_are_known_to_and_nowhere_else() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let read = |file: &PathBuf| {
         let text = fs::read_to_string(file).unwrap();

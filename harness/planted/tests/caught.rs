@@ -36,7 +36,10 @@ impl Tests {
         let built = cargo.stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "the tests with planted bugs do not build");
         let messages = String::from_utf8(built.stdout).unwrap();
-        let tests: Vec<Self> = messages.lines().filter_map(Self::of_message).collect();
+        let mut tests: Vec<Self> = messages.lines().filter_map(Self::of_message).collect();
+        tests.sort_by_key(|tests| {
+            (SUITE.iter().position(|package| tests.name.starts_with(package)), tests.name.clone())
+        });
         for package in SUITE {
             assert!(tests.iter().any(|tests| tests.name.starts_with(package)), "{package} has no tests");
         }
