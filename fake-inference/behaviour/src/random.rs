@@ -86,6 +86,9 @@ impl Draws {
 /// Below this expected count one uniform number and a short search are quicker than a rejection.
 const SEARCH_BELOW: f64 = 10.0;
 
+/// More than a probability that was computed is off.
+const ROUNDING: f64 = 1e-9;
+
 /// Uniform in `[0, 1)`, in steps of 2⁻⁵³.
 fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
@@ -100,7 +103,7 @@ pub(crate) fn poisson(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
         return 0.0;
     }
     if expected < SEARCH_BELOW {
-        return search(rng, libm::exp(-expected), f64::INFINITY, |k| expected / k);
+        return search(uniform(rng), libm::exp(-expected), f64::INFINITY, |k| expected / k);
     }
     poisson_by_rejection(expected, rng)
 }
@@ -142,9 +145,14 @@ pub(crate) fn binomial(trials: f64, probability: f64, rng: &mut ChaCha8Rng) -> f
         return trials - binomial(trials, 1.0 - probability, rng);
     }
     if trials * probability < SEARCH_BELOW {
+        let uniform = uniform(rng);
+        // None succeeds at least this often (Bernoulli's inequality), which mostly spares the logarithm.
+        if uniform < 1.0 - trials * probability - ROUNDING {
+            return 0.0;
+        }
         let odds = probability / (1.0 - probability);
         let none = libm::exp(trials * libm::log1p(-probability));
-        return search(rng, none, trials, |k| odds * (trials - k + 1.0) / k);
+        return search(uniform, none, trials, |k| odds * (trials - k + 1.0) / k);
     }
     binomial_by_rejection(trials, probability, rng)
 }
@@ -181,10 +189,11 @@ fn log_of_choices(n: f64, k: f64) -> f64 {
     libm::lgamma(k + 1.0) + libm::lgamma(n - k + 1.0)
 }
 
-/// Inversion by search from zero: `none` is the probability of 0, `ratio(k)` that of `k` over that of
-/// `k − 1`. The search ends at `most`, or far in the tail, where rounding has eaten what is left.
-fn search(rng: &mut ChaCha8Rng, none: f64, most: f64, ratio: impl Fn(f64) -> f64) -> f64 {
-    let mut left = uniform(rng);
+/// Inversion by search from zero: the number whose cumulative probability `uniform` falls in. `none` is
+/// the probability of 0, `ratio(k)` that of `k` over that of `k − 1`. The search ends at `most`, or far in
+/// the tail, where rounding has eaten what is left.
+fn search(uniform: f64, none: f64, most: f64, ratio: impl Fn(f64) -> f64) -> f64 {
+    let mut left = uniform;
     let (mut k, mut probability) = (0.0, none);
     while left >= probability && k < most && k < 200.0 {
         left -= probability;

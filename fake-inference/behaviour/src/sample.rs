@@ -7,8 +7,9 @@ use units::{Duration, Ratio};
 use crate::random::binomial;
 use crate::{Buckets, Draws, Effective};
 
-/// A cell is a bucket, or a part of one where the threshold for "slow" cuts it.
-const MAX_CELLS: usize = Buckets::MAX_BOUNDS + 2;
+/// A cell is a bucket, or a part of one where the threshold for "slow" cuts it: at most
+/// [`Buckets::MAX_BOUNDS`] and two, so that every cell's index fits in a byte.
+const MAX_CELLS: usize = 1 << u8::BITS;
 
 /// Up to this many requests, a draw for each is quicker than a binomial for each cell.
 const ONE_BY_ONE: f64 = 300.0;
@@ -98,6 +99,8 @@ impl AddAssign<&Self> for Batch {
 pub struct Sampler {
     effective: Effective,
     cells: Vec<Cell>,
+    /// The mean duration in each cell, in seconds.
+    means: Vec<f64>,
     /// The first cell that is slow; the number of cells where nothing is.
     slow_from: usize,
     /// The bucket of that cell, and of those after it the ones after it. Cells before it are buckets.
@@ -112,8 +115,6 @@ struct Cell {
     probability: f64,
     /// The probability of this cell among this and the ones after it.
     among_rest: f64,
-    /// The mean duration in it, in seconds.
-    mean: f64,
 }
 
 impl Sampler {
@@ -126,11 +127,12 @@ impl Sampler {
         edges.sort_by(f64::total_cmp);
 
         let cells = cells(&effective, &edges);
+        let means = intervals(&edges).map(|(from, to)| effective.latency.mean_between(from, to)).collect();
         let slow_from =
             threshold.map_or(cells.len(), |threshold| edges.partition_point(|e| *e < threshold) + 1);
         let slow_bucket = slow_from + buckets.count() - cells.len();
         let table = Table::new(&effective, &edges);
-        Self { effective, cells, slow_from, slow_bucket, buckets: buckets.count(), table }
+        Self { effective, cells, means, slow_from, slow_bucket, buckets: buckets.count(), table }
     }
 
     /// The behaviour that it samples.
@@ -155,14 +157,13 @@ impl Sampler {
         let mut counts = [0.0; MAX_CELLS];
         self.count_durations(requests, draws, &mut counts);
 
-        let counts = &counts[..self.cells.len()];
+        let counts = &counts[..self.means.len()];
         let (quick, slow) = counts.split_at(self.slow_from);
         let add = |(bucket, count): (&mut f64, &f64)| *bucket += count;
         batch.buckets.iter_mut().zip(quick).for_each(add);
         batch.buckets[self.slow_bucket..].iter_mut().zip(slow).for_each(add);
-        for (cell, count) in self.cells.iter().zip(counts) {
-            batch.duration_sum += count * cell.mean;
-        }
+        let durations = self.means.iter().zip(counts);
+        batch.duration_sum = durations.fold(batch.duration_sum, |sum, (mean, count)| sum + count * mean);
         let took_long = slow.iter().fold(0.0, |sum, count| sum + count);
         batch.requests += requests;
         self.count_outcomes(requests - took_long, took_long, draws, batch);
@@ -183,7 +184,6 @@ impl Sampler {
 
     /// A number for each request, which says where it falls.
     fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
-        let mut tally = [0_u32; 1 << u8::BITS];
         let mut numbers = [0; 4 * AT_A_TIME];
         let mut left = requests;
         while left > 0 {
@@ -191,12 +191,9 @@ impl Sampler {
             let numbers = &mut numbers[..4 * some];
             rng.fill_bytes(numbers);
             for number in numbers.as_chunks().0 {
-                tally[usize::from(self.table.cell_of(u32::from_le_bytes(*number)))] += 1;
+                counts[usize::from(self.table.cell_of(u32::from_le_bytes(*number)))] += 1.0;
             }
             left -= some;
-        }
-        for (count, tally) in counts.iter_mut().zip(&tally[..self.cells.len()]) {
-            *count = f64::from(*tally);
         }
     }
 
@@ -234,37 +231,40 @@ impl Sampler {
     }
 }
 
-/// The cells between these ascending edges, and the one above the last.
+/// What lies between these ascending edges, and above the last.
+fn intervals(edges: &[f64]) -> impl Iterator<Item = (f64, f64)> + '_ {
+    let lower = std::iter::once(0.0).chain(edges.iter().copied());
+    lower.zip(edges.iter().copied().chain(std::iter::once(f64::INFINITY)))
+}
+
+/// The cells between these edges.
 fn cells(effective: &Effective, edges: &[f64]) -> Vec<Cell> {
     let latency = effective.latency;
-    let lower = std::iter::once(0.0).chain(edges.iter().copied());
-    let upper = edges.iter().copied().chain(std::iter::once(f64::INFINITY));
-    lower
-        .zip(upper)
+    intervals(edges)
         .map(|(from, to)| {
             let probability = latency.between(from, to);
             let rest = latency.slower_than(from);
             Cell {
                 probability,
                 among_rest: if to.is_infinite() { 1.0 } else { (probability / rest).min(1.0) },
-                mean: latency.mean_between(from, to),
             }
         })
         .collect()
 }
 
-/// Where uniform 32-bit numbers fall. Every cell's index fits in a byte.
+/// Where uniform 32-bit numbers fall.
 #[derive(Debug, Clone)]
 struct Table {
-    /// A number below this, and not in an earlier cell, falls in this cell.
-    uppers: [u64; 1 << u8::BITS],
+    /// A number up to this, and not in an earlier cell, falls in this cell. Cells at the beginning that
+    /// none falls in have 0, too; the guide knows them.
+    lasts: [u32; MAX_CELLS],
     /// For each first byte of a number, the first cell that such a number can fall in.
     guide: [u8; 1 << u8::BITS],
 }
 
 impl Table {
     fn new(effective: &Effective, edges: &[f64]) -> Self {
-        let mut uppers = [1 << 32; 1 << u8::BITS];
+        let mut uppers = [1 << 32; MAX_CELLS];
         for (upper, edge) in uppers.iter_mut().zip(edges) {
             *upper = (effective.latency.cdf(*edge) * (1_u64 << 32) as f64) as u64;
         }
@@ -272,14 +272,14 @@ impl Table {
             let lowest = (byte as u64) << 24;
             uppers.partition_point(|upper| *upper <= lowest) as u8
         });
-        Self { uppers, guide }
+        Self { lasts: uppers.map(|upper| upper.saturating_sub(1) as u32), guide }
     }
 
     /// The cell in which a uniform number falls: rising with it, so that the same number gives a slower
     /// profile a slower answer.
     fn cell_of(&self, uniform: u32) -> u8 {
         let mut cell = self.guide[(uniform >> 24) as usize];
-        while u64::from(uniform) >= self.uppers[usize::from(cell)] {
+        while uniform > self.lasts[usize::from(cell)] {
             cell += 1;
         }
         cell
