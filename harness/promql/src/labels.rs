@@ -72,11 +72,27 @@ impl Hash for Labels {
 impl Labels {
     /// Collects labels; of several with one name the last counts.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut labels: Vec<Label> = Vec::new();
-        for (name, value) in pairs {
-            set(&mut labels, name.as_ref().into(), value.as_ref().into());
-        }
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        // The sort is stable: the last of a name stays the last.
+        pairs.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
+        let counts = |at: usize| pairs.get(at + 1).is_none_or(|next| next.0.as_ref() != pairs[at].0.as_ref());
+        let counted =
+            pairs.iter().enumerate().filter(|(at, (_, value))| counts(*at) && !value.as_ref().is_empty());
+        let mut labels = Vec::with_capacity(pairs.len());
+        labels.extend(
+            counted
+                .map(|(_, (name, value))| Label { name: name.as_ref().into(), value: value.as_ref().into() }),
+        );
         Self(labels.into())
+    }
+
+    /// Whether these pairs are what [`Labels::new`] makes this set of.
+    pub fn are<N: AsRef<str>, V: AsRef<str>>(&self, pairs: &[(N, V)]) -> bool {
+        let value_of =
+            |name: &str| pairs.iter().rev().find(|pair| pair.0.as_ref() == name).map(|pair| pair.1.as_ref());
+        let is_here = |name: &str| value_of(name).is_some_and(str::is_empty) || self.get(name).is_some();
+        self.iter().all(|label| value_of(&label.name) == Some(&*label.value))
+            && pairs.iter().all(|pair| is_here(pair.0.as_ref()))
     }
 
     /// The set without labels.
@@ -117,7 +133,7 @@ impl Labels {
     }
 
     /// These labels and those of another set, which win.
-    pub(crate) fn merged(&self, over: &Self) -> Self {
+    pub fn merged(&self, over: &Self) -> Self {
         if self.is_empty() {
             return over.clone();
         }
@@ -146,7 +162,9 @@ impl Labels {
         if self.0.iter().all(&wanted) {
             return self.clone();
         }
-        Self(self.0.iter().filter(|label| wanted(label)).cloned().collect())
+        let mut labels = Vec::with_capacity(self.len());
+        labels.extend(self.iter().filter(|label| wanted(label)).cloned());
+        Self(labels.into())
     }
 
     /// The same labels with every text shared through `symbols`.
@@ -270,6 +288,24 @@ mod tests {
         assert_eq!(merge(&[a, b, c], &[other_b]), r#"{a="1", b="4", c="3"}"#);
         assert_eq!(merge(&[b], &[a, c]), r#"{a="1", b="2", c="3"}"#);
         assert_eq!((merge(&[], &[a]), merge(&[a], &[])), (r#"{a="1"}"#.to_owned(), r#"{a="1"}"#.to_owned()));
+    }
+
+    #[test]
+    fn pairs_are_told_to_make_a_set_where_they_do() {
+        let labels = Labels::new([("a", "1"), ("b", "2")]);
+        for pairs in [
+            &[("a", "1"), ("b", "2")][..],
+            &[("b", "0"), ("a", "1"), ("b", "2")],
+            &[("a", "1"), ("b", "2"), ("c", "")],
+            &[("a", "1"), ("b", "2"), ("c", "3"), ("c", "")],
+            &[("a", "1")],
+            &[("a", "1"), ("b", "")],
+            &[("a", "1"), ("b", "2"), ("c", "3")],
+            &[("a", "1"), ("b", "2"), ("b", "0")],
+        ] {
+            let same = Labels::new(pairs.iter().copied()) == labels;
+            assert_eq!(labels.are(pairs), same, "{pairs:?}");
+        }
     }
 
     #[test]

@@ -195,6 +195,7 @@ impl Storage {
         let inherited = target.keep(&OWN);
         let target = target.without(&OWN).intern(&mut self.symbols);
         let known = self.by_target.entry(target.clone()).or_default();
+        known.reserve(metrics.size_hint().0);
         let first = self.series.len();
         let ids = metrics.map(|own| {
             let metric = inherited.merged(&own);

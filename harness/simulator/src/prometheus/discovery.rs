@@ -138,11 +138,13 @@ fn targets(
         let containers =
             as_pod(object).map(|pod| pod.template.spec.containers.as_slice()).unwrap_or_default();
         let Some((name, port)) = port_of(service, endpoint, containers) else { continue };
+        let scraped = world.prometheus.targets.iter().map(|target| &target.wanted);
+        let known = scraped.rev().find(|wanted| wanted.pod == *pod).map(|wanted| &wanted.labels);
         targets.push(Wanted {
             monitor: monitor_id,
             service: service_id,
             pod: *pod,
-            labels: labels(monitor, service, object, &name, port),
+            labels: labels(known, monitor, service, object, &name, port),
             interval: interval(world, endpoint),
             honor_labels: endpoint.honor_labels,
         });
@@ -181,8 +183,15 @@ fn interval(world: &World<'_>, endpoint: &Endpoint) -> Duration {
 }
 
 /// The labels that the generated rules give a target, in their order: a later rule wins. A label that is
-/// absent or empty is not copied.
-fn labels(monitor: &ServiceMonitor, service: &Object, pod: &Object, endpoint: &str, port: i32) -> Labels {
+/// absent or empty is not copied. Labels that are `known` already are shared.
+fn labels(
+    known: Option<&Labels>,
+    monitor: &ServiceMonitor,
+    service: &Object,
+    pod: &Object,
+    endpoint: &str,
+    port: i32,
+) -> Labels {
     let containers = as_pod(pod).map(|pod| pod.template.spec.containers.as_slice()).unwrap_or_default();
     let declares = |container: &&Container| container.ports.iter().any(|p| p.container_port == port);
     let container = containers.iter().find(declares).map(|container| container.name.as_str());
@@ -203,7 +212,11 @@ fn labels(monitor: &ServiceMonitor, service: &Object, pod: &Object, endpoint: &s
     rules.extend(spec.pod_target_labels.iter().map(|name| (sanitised(name), label_of(pod, name))));
     rules.push(("job".into(), job.unwrap_or(service_name)));
     rules.push(("endpoint".into(), endpoint));
-    Labels::new(rules.into_iter().filter(|(_, value)| !value.is_empty()))
+    rules.retain(|(_, value)| !value.is_empty());
+    match known.filter(|known| known.are(&rules)) {
+        Some(known) => known.clone(),
+        None => Labels::new(rules),
+    }
 }
 
 /// An address within the cluster's pod network, by the pod's count.

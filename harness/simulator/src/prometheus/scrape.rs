@@ -159,16 +159,15 @@ fn own_labels(pod: &Pod) -> [(&'static str, &str); 3] {
 /// The labels of discovery and of the model. Where both have one, discovery's stays and the model's
 /// becomes `exported_…`, unless labels are to be honoured (prometheus scrape/scrape.go: mutateSampleLabels).
 fn merged(discovered: &Labels, own: &[(&str, &str)], honor: bool) -> Labels {
-    let mut labels = discovered.clone();
     // An empty label is none.
-    for (name, value) in own.iter().filter(|(_, value)| !value.is_empty()) {
+    let own = own.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
         let mut name = (*name).to_owned();
-        while !honor && labels.get(&name).is_some() {
+        while !honor && discovered.get(&name).is_some() {
             name.insert_str(0, "exported_");
         }
-        labels = labels.with(&name, value);
-    }
-    labels
+        (name, *value)
+    });
+    discovered.merged(&Labels::new(own))
 }
 
 fn write(world: &mut World<'_>, index: usize, answers: bool) {
