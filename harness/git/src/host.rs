@@ -8,7 +8,7 @@ use manifests::tree::Tree;
 use timeline::CommitReason;
 use units::Time;
 
-use crate::object::commit_id;
+use crate::object::{Blobs, commit_id};
 
 /// A commit's id: 40 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +84,7 @@ impl Commit {
 #[derive(Debug, Default)]
 pub struct GitHost {
     commits: Vec<Commit>,
+    blobs: Blobs,
     /// The merges that were not reverted, oldest first.
     pub(crate) merges: Vec<Merged>,
 }
@@ -126,7 +127,8 @@ impl GitHost {
         let parent = self.head();
         let files = changed_files(parent.map(|commit| &commit.tree), &tree);
         let parent = parent.map(|commit| commit.id.clone());
-        let id = commit_id(&tree, parent.as_ref(), &message(title, reverts.as_ref()), author, at);
+        let id =
+            commit_id(&tree, &mut self.blobs, parent.as_ref(), &message(title, reverts.as_ref()), author, at);
         self.commits.push(Commit {
             id,
             parent,

@@ -81,12 +81,11 @@ fn changed(tree: &Tree, change: &Merge, place: &Place) -> Result<Tree, Problem> 
     let outside = |error: manifests::tree::PathError, place: &Place| Problem::at(place, error.to_string());
     let mut changed = tree.clone();
     for (path, patch) in &change.edit {
-        let content = tree.get(path).ok_or_else(|| missing_file(tree, path, &patch.place))?;
-        let before = yaml::parse_one(path, content)?;
+        let before = tree.document(path).ok_or_else(|| missing_file(tree, path, &patch.place))??;
         let mut after = before.clone();
         yaml::merge_patch(&mut after, patch);
         // A file that says it already keeps its bytes, comments included.
-        if after != before {
+        if after != *before {
             let text = after.to_yaml().into_bytes();
             changed.insert(path, text).map_err(|error| outside(error, &patch.place))?;
         }

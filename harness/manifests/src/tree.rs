@@ -63,6 +63,11 @@ impl Tree {
         Some(documents.as_deref())
     }
 
+    /// The YAML document of a file that has exactly one; `None` where there is no such file.
+    pub fn document(&self, path: &str) -> Option<Result<&Node, Problem>> {
+        Some(self.documents(path)?.map_err(Problem::clone).and_then(|documents| yaml::only(path, documents)))
+    }
+
     fn find(&self, path: &str) -> Option<(&String, &File)> {
         self.files.get_key_value(path).or_else(|| self.files.get_key_value(&normalise(path).ok()?))
     }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use manifests::objects::application::Destination;
 use manifests::objects::{AppProject, Object};
 
 fn project(spec: &str) -> Arc<AppProject> {
@@ -66,9 +65,11 @@ fn destinations_are_permitted_by_server_or_name_and_namespace() {
         ),
     ] {
         let project = project(&format!("{{destinations: {destinations}}}"));
-        let destination =
-            Destination { server: server.into(), name: name.into(), namespace: namespace.into() };
-        assert_eq!(project.permits_destination(&destination), permitted, "{destinations} {namespace}");
+        assert_eq!(
+            project.permits_destination(server, name, namespace),
+            permitted,
+            "{destinations} {namespace}"
+        );
     }
 }
 

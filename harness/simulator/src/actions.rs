@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use manifests::objects::{self, ObjectKey};
+use manifests::objects;
 use manifests::tree::Tree;
 use scenario::{Action, DeleteTarget, PlannedAction, Scenario, Trigger};
 use timeline::{ActionPerformed, CommitReason, Event, Source, Watch};
@@ -159,9 +159,10 @@ fn carry_out(world: &mut World<'_>, event: &PlannedAction) -> Result<(), Problem
 /// What `kubectl apply -f` does with files of the branch.
 fn apply_files(world: &mut World<'_>, files: &[String], place: &Place) -> Result<(), Problem> {
     for path in files {
-        let tree = world.git.head().map(|commit| commit.tree.clone()).unwrap_or_default();
-        let content = tree.get(path).ok_or_else(|| git::missing_file(&tree, path, place))?;
-        for document in yaml::parse(path, content)? {
+        let empty = Tree::default();
+        let tree = world.git.head().map_or(&empty, |commit| &commit.tree);
+        let documents = tree.documents(path).ok_or_else(|| git::missing_file(tree, path, place))?;
+        for document in documents.map_err(Problem::clone)?.to_vec() {
             ensure_accepted(world, &document)?;
             let now = world.now();
             world.api.apply(&Arc::new(document), DEFAULT_NAMESPACE, now)?;
@@ -176,7 +177,7 @@ fn ensure_accepted(world: &World<'_>, document: &Node) -> Result<(), Problem> {
     let read = objects::Object::read(document)?;
     let key = read.key.defaulted_to(DEFAULT_NAMESPACE);
     if let Some(namespace) = &key.namespace
-        && world.api.find(&ObjectKey::new("", "Namespace", None, namespace)).is_none()
+        && world.api.named("", "Namespace", None, namespace).is_none()
     {
         let named = document.at(&["metadata", "namespace"]).unwrap_or(document);
         let problem = named.problem(format!("{key} cannot be applied: namespaces \"{namespace}\" not found"));

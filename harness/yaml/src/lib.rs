@@ -16,6 +16,6 @@ mod problem;
 
 pub use decode::{Located, decode, decode_noting_unknown};
 pub use node::{Map, Node, Value};
-pub use parse::{MAX_BYTES, parse, parse_one, parse_with_non_finite};
+pub use parse::{MAX_BYTES, only, parse, parse_one, parse_with_non_finite};
 pub use patch::merge_patch;
 pub use problem::{Place, Problem, Source, did_you_mean};

@@ -58,11 +58,21 @@ fn parse_under(name: &str, bytes: &[u8], policy: NonFiniteFloatPolicy) -> Result
 /// # Errors
 /// As [`parse`], and a file with no document or several.
 pub fn parse_one(name: &str, bytes: &[u8]) -> Result<Node, Problem> {
-    let mut documents = parse(name, bytes)?;
-    match documents.len() {
-        1 => Ok(documents.remove(0)),
-        0 => Err(Problem::new(format!("{name} is empty"))),
-        count => Err(documents[1].problem(format!("{name} has {count} documents where one belongs"))),
+    only(name, &parse(name, bytes)?).cloned()
+}
+
+/// The document of a file that was read and has exactly one.
+///
+/// # Errors
+/// A file with no document or several.
+pub fn only<'d>(name: &str, documents: &'d [Node]) -> Result<&'d Node, Problem> {
+    match documents {
+        [document] => Ok(document),
+        [] => Err(Problem::new(format!("{name} is empty"))),
+        [_, second, ..] => {
+            let count = documents.len();
+            Err(second.problem(format!("{name} has {count} documents where one belongs")))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! `configurations:` files.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use yaml::{Place, Problem};
@@ -114,9 +114,12 @@ impl Config {
 
     /// What kustomize knows about Kubernetes' own kinds.
     pub(crate) fn builtin() -> Arc<Config> {
-        let mut config = defaults::config();
-        config.sort();
-        Arc::new(config)
+        static BUILTIN: LazyLock<Arc<Config>> = LazyLock::new(|| {
+            let mut config = defaults::config();
+            config.sort();
+            Arc::new(config)
+        });
+        Arc::clone(&BUILTIN)
     }
 }
 

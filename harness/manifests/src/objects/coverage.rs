@@ -57,10 +57,14 @@ pub(crate) fn report(node: &Node, key: &ObjectKey, unread: Vec<(String, Place)>)
         not_modelled.push(NotModelled { path: "kind".to_owned(), place, why });
     }
     for part in &parts {
-        for (path, node) in nodes_at(node, &part.at) {
+        if part.not_modelled.is_empty() {
+            continue;
+        }
+        for (indices, node) in nodes_at(node, &part.at) {
             let asked = part.not_modelled.iter().filter_map(|(name, why)| {
                 let value = node.get(name).filter(|value| asks_for_something(value))?;
-                Some(NotModelled { path: join(&path, name), place: value.place.clone(), why })
+                let path = join(&with_indices(&part.at, &indices), name);
+                Some(NotModelled { path, place: value.place.clone(), why })
             });
             not_modelled.extend(asked);
         }
@@ -103,13 +107,12 @@ fn without_indices(path: &str) -> String {
     pattern
 }
 
-/// Every node that a path with `[]` leads to, with its own path.
-fn nodes_at<'a>(node: &'a Node, at: &str) -> Vec<(String, &'a Node)> {
-    let mut found = vec![(String::new(), node)];
+/// Every node that a path with `[]` leads to, with the indices of the items on its way.
+fn nodes_at<'a>(node: &'a Node, at: &str) -> Vec<(Vec<usize>, &'a Node)> {
+    let mut found = vec![(Vec::new(), node)];
     for segment in at.split('.').filter(|segment| !segment.is_empty()) {
         let (name, is_list) = segment.strip_suffix("[]").map_or((segment, false), |name| (name, true));
-        let children =
-            found.into_iter().filter_map(|(path, node)| Some((join(&path, name), node.get(name)?)));
+        let children = found.into_iter().filter_map(|(indices, node)| Some((indices, node.get(name)?)));
         found = match is_list {
             false => children.collect(),
             true => children.flat_map(items).collect(),
@@ -118,9 +121,16 @@ fn nodes_at<'a>(node: &'a Node, at: &str) -> Vec<(String, &'a Node)> {
     found
 }
 
-fn items((path, node): (String, &Node)) -> Vec<(String, &Node)> {
+fn items((indices, node): (Vec<usize>, &Node)) -> impl Iterator<Item = (Vec<usize>, &Node)> {
     let items = node.as_seq().unwrap_or(&[]).iter().enumerate();
-    items.map(|(index, item)| (format!("{path}[{index}]"), item)).collect()
+    items.map(move |(index, item)| ([indices.as_slice(), &[index]].concat(), item))
+}
+
+/// `spec.containers[].name` as `spec.containers[0].name`.
+fn with_indices(pattern: &str, indices: &[usize]) -> String {
+    let mut parts = pattern.split("[]");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.zip(indices).fold(first, |path, (part, index)| format!("{path}[{index}]{part}"))
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -77,18 +77,18 @@ impl AppProject {
 
     /// Whether an Application may write to a cluster and namespace (`isDestinationMatched`). The
     /// destination has the cluster's server and its name, where it has one.
-    pub fn permits_destination(&self, destination: &Destination) -> bool {
+    pub fn permits_destination(&self, server: &str, name: &str, namespace: &str) -> bool {
         let mut permitted = false;
         for item in &self.spec.destinations {
-            let name = !destination.name.is_empty() && matches(&item.name, &destination.name);
-            let server = !destination.server.is_empty() && matches(&item.server, &destination.server);
-            let namespace = matches(&item.namespace, &destination.namespace);
+            let is_name = !name.is_empty() && matches(&item.name, name);
+            let is_server = !server.is_empty() && matches(&item.server, server);
+            let is_namespace = matches(&item.namespace, namespace);
             let denies = |pattern: &str| pattern.starts_with('!');
-            if (server || name) && namespace {
+            if (is_server || is_name) && is_namespace {
                 permitted = true;
-            } else if (!name && denies(&item.name))
-                || (!server && denies(&item.server) && namespace)
-                || (!namespace && denies(&item.namespace) && server)
+            } else if (!is_name && denies(&item.name))
+                || (!is_server && denies(&item.server) && is_namespace)
+                || (!is_namespace && denies(&item.namespace) && is_server)
             {
                 return false;
             }

@@ -31,8 +31,8 @@ pub(super) fn of(world: &World<'_>, app: &App) -> Option<Project> {
 pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Project> {
     // An empty name means the default project (`ApplicationSpec.GetProject`).
     let name = if name.is_empty() { "default" } else { name };
-    let key = ObjectKey::new("argoproj.io", "AppProject", Some(namespace), name);
-    let rules = world.api.find(&key).and_then(|object| match &object.body {
+    let object = world.api.named("argoproj.io", "AppProject", Some(namespace), name);
+    let rules = object.and_then(|object| match &object.body {
         Body::Plain(plain) => match &**plain {
             objects::Object::AppProject(project) => Some(Arc::clone(project)),
             _ => None,
@@ -129,12 +129,7 @@ impl Project {
 
     /// Whether it may write to a namespace (`IsDestinationPermitted`).
     pub(super) fn permits_namespace(&self, namespace: &str) -> bool {
-        let destination = Destination {
-            server: SERVER.to_owned(),
-            name: CLUSTER.to_owned(),
-            namespace: namespace.to_owned(),
-        };
-        self.rules.as_ref().is_none_or(|rules| rules.permits_destination(&destination))
+        self.rules.as_ref().is_none_or(|rules| rules.permits_destination(SERVER, CLUSTER, namespace))
     }
 
     /// Whether an object that exists counts as its own (`IsLiveResourcePermitted`).
