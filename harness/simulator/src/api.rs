@@ -112,15 +112,25 @@ pub enum Applied {
     Unchanged(ObjectId),
 }
 
+/// The objects of a kind that exist, in the order of namespace and name.
+#[derive(Debug)]
+struct Kind {
+    group: Arc<str>,
+    kind: Arc<str>,
+    ids: Vec<ObjectId>,
+}
+
 /// The store.
 #[derive(Debug, Default)]
 pub struct Api {
     objects: Vec<Object>,
-    /// Those that exist, in the order of their keys.
-    index: Vec<ObjectId>,
+    /// Those that exist, in the order of their kinds.
+    kinds: Vec<Kind>,
     children: BTreeMap<ObjectId, Vec<ObjectId>>,
     changes: Vec<Change>,
     resource_version: u64,
+    /// Counts the manifests that were written and deleted.
+    manifests: u64,
     not_modelled: Vec<objects::NotModelled>,
 }
 
@@ -137,25 +147,48 @@ impl Api {
 
     /// The object of this name, if there is one.
     pub fn find(&self, key: &ObjectKey) -> Option<&Object> {
-        self.position(key).ok().map(|position| self.get(self.index[position]))
+        self.named(&key.group, &key.kind, key.namespace.as_deref(), &key.name)
     }
 
-    /// Where an object of this name is in the index, or would be.
-    fn position(&self, key: &ObjectKey) -> Result<usize, usize> {
-        self.index.binary_search_by(|id| self.get(*id).key.cmp(key))
+    /// The object with this identity, if there is one.
+    pub fn named(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&Object> {
+        let ids = self.ids(group, kind);
+        ids.binary_search_by(|id| self.name(*id).cmp(&(namespace, name))).ok().map(|at| self.get(ids[at]))
     }
 
     /// Every object of a kind in the order of namespace and name.
-    pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Object> {
-        let of = |object: &'a Object| (&*object.key.group, &*object.key.kind);
-        let first = self.index.partition_point(|id| of(self.get(*id)) < (group, kind));
-        let from_there = self.index[first..].iter().map(|id| self.get(*id));
-        from_there.take_while(move |object| of(object) == (group, kind))
+    pub fn of_kind(&self, group: &str, kind: &str) -> impl Iterator<Item = &Object> {
+        self.ids(group, kind).iter().map(|id| self.get(*id))
     }
 
     /// Every object, in the order of group, kind, namespace and name.
     pub fn all(&self) -> impl Iterator<Item = &Object> {
-        self.index.iter().map(|id| self.get(*id))
+        self.kinds.iter().flat_map(|kind| &kind.ids).map(|id| self.get(*id))
+    }
+
+    /// The objects of a kind in the order of namespace and name. There are few kinds.
+    fn ids(&self, group: &str, kind: &str) -> &[ObjectId] {
+        let of = self.kinds.iter().find(|known| *known.kind == *kind && *known.group == *group);
+        of.map_or(&[], |of| &of.ids)
+    }
+
+    /// What tells an object from others of its kind.
+    fn name(&self, id: ObjectId) -> (Option<&str>, &str) {
+        let key = &self.get(id).key;
+        (key.namespace.as_deref(), &key.name)
+    }
+
+    /// Where an object of this name is among those of its kind, which is known from now on, or would be.
+    fn position(&mut self, key: &ObjectKey) -> (usize, Result<usize, usize>) {
+        let kinds = &self.kinds;
+        let kind = kinds.binary_search_by(|known| (&known.group, &known.kind).cmp(&(&key.group, &key.kind)));
+        let kind = kind.unwrap_or_else(|at| {
+            let (group, kind) = (Arc::clone(&key.group), Arc::clone(&key.kind));
+            self.kinds.insert(at, Kind { group, kind, ids: Vec::new() });
+            at
+        });
+        let name = (key.namespace.as_deref(), &*key.name);
+        (kind, self.kinds[kind].ids.binary_search_by(|id| self.name(*id).cmp(&name)))
     }
 
     /// What an object owns, in the order of creation.
@@ -169,8 +202,8 @@ impl Api {
     pub fn create(&mut self, key: ObjectKey, owner: Option<ObjectId>, body: Body, now: Time) -> ObjectId {
         let id = ObjectId(u32::try_from(self.objects.len()).expect("a run has fewer than 2^32 objects"));
         self.resource_version += 1;
-        let Err(position) = self.position(&key) else { panic!("{key} exists already") };
-        self.index.insert(position, id);
+        let (kind, Err(position)) = self.position(&key) else { panic!("{key} exists already") };
+        self.kinds[kind].ids.insert(position, id);
         if let Some(owner) = owner {
             self.children.entry(owner).or_default().push(id);
         }
@@ -232,11 +265,13 @@ impl Api {
         if !self.exists(id) {
             return;
         }
-        if let Ok(position) = self.position(&self.get(id).key) {
-            self.index.remove(position);
+        let key = self.get(id).key.clone();
+        if let (kind, Ok(position)) = self.position(&key) {
+            self.kinds[kind].ids.remove(position);
         }
         let object = &mut self.objects[id.index()];
         object.deleted = true;
+        self.manifests += u64::from(object.manifest.is_some());
         if let Some(siblings) = object.owner.and_then(|owner| self.children.get_mut(&owner)) {
             siblings.retain(|child| *child != id);
         }
@@ -263,6 +298,12 @@ impl Api {
         change(self.written(id, ChangeKind::Status))
     }
 
+    /// Counts what was written and deleted by manifest: while it stands still, everything that people and
+    /// Argo CD wrote is as it was.
+    pub fn manifests(&self) -> u64 {
+        self.manifests
+    }
+
     /// Takes the changes since the last call, oldest first.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
@@ -285,6 +326,7 @@ impl Api {
         let read = objects::Object::read(manifest)?;
         self.not_modelled.extend(read.not_modelled);
         let (labels, annotations) = metadata_of(manifest);
+        self.manifests += 1;
         let id = self.create(key, None, Body::of(read.object), now);
         let object = &mut self.objects[id.index()];
         object.labels = labels;
@@ -302,6 +344,7 @@ impl Api {
         let read = objects::Object::read(&manifest)?;
         self.not_modelled.extend(read.not_modelled);
         let (labels, annotations) = metadata_of(&manifest);
+        self.manifests += 1;
         let object = self.written(id, ChangeKind::Updated);
         if before.is_none_or(|before| specs_differ(&before, &manifest)) {
             object.generation += 1;

@@ -53,6 +53,8 @@ pub struct ReplicaSetStatus {
 pub struct Pod {
     /// What it is made of.
     pub template: Arc<PodTemplate>,
+    /// The GPUs that it asks for.
+    pub gpus: i128,
     /// Its count among all pods of the run, from 0: the purpose of its random stream.
     pub ordinal: u32,
     /// Where it is in its life.

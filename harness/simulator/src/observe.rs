@@ -71,8 +71,8 @@ fn moves(world: &World<'_>, event: &Event) -> bool {
     match event {
         Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) => false,
         Event::Pod(status) => {
-            let key = ObjectKey::new("", "Pod", Some(&status.namespace), &status.pod);
-            let pod = world.api.find(&key).and_then(kubernetes::as_pod);
+            let pod = world.api.named("", "Pod", Some(&status.namespace), &status.pod);
+            let pod = pod.and_then(kubernetes::as_pod);
             !pod.is_some_and(kubernetes::is_hopeless)
         }
         Event::RunStarted(_)

@@ -41,7 +41,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::InNamespace;
+pub(crate) use load::{InNamespace, State};
 pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
 

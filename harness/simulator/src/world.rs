@@ -9,7 +9,7 @@ use yaml::Problem;
 use crate::api::{Api, ObjectId};
 use crate::kernel::Kernel;
 use crate::run::Options;
-use crate::{actions, argocd, kubernetes, observe, prometheus, traffic};
+use crate::{actions, argocd, kubernetes, observe, prometheus, rollouts, traffic};
 use git::GitHost;
 
 /// What the kernel hands out. The order of the variants is the order within one instant: what a
@@ -49,6 +49,9 @@ pub enum Task {
     Clock,
 }
 
+/// Entries that there is room for from the start: a run of an hour has some hundreds.
+const ENTRIES: usize = 512;
+
 /// Everything that a run consists of.
 pub struct World<'a> {
     /// What is rehearsed.
@@ -65,6 +68,7 @@ pub struct World<'a> {
     pub argocd: argocd::State,
     /// Kubernetes: counts of pods, endpoints.
     pub kubernetes: kubernetes::State,
+    pub(crate) rollouts: rollouts::State,
     /// Prometheus: targets and samples.
     pub prometheus: prometheus::State,
     /// The clients and what they experienced.
@@ -89,11 +93,12 @@ impl<'a> World<'a> {
             git: GitHost::default(),
             argocd: argocd::State::default(),
             kubernetes: kubernetes::State::default(),
+            rollouts: rollouts::State::default(),
             prometheus: prometheus::State::new(traffic.buckets()),
             traffic,
             actions: actions::State::new(scenario, options.speed),
             observed: observe::State::new(scenario),
-            entries: Vec::new(),
+            entries: Vec::with_capacity(ENTRIES),
             failure: None,
             not_simulated: BTreeMap::new(),
         }

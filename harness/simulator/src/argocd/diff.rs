@@ -15,7 +15,8 @@ pub(super) struct Versions<'n> {
 /// Whether applying the target would change the live object, apart from the ignored fields.
 pub(super) fn differs(key: &ObjectKey, versions: &Versions<'_>, ignored: &[&str]) -> bool {
     let Versions { target, live, last_applied } = versions;
-    if target == live && last_applied.is_none_or(|applied| applied == *target) {
+    let is_target = |node: &Node| std::ptr::eq(node, *target) || node == *target;
+    if is_target(live) && last_applied.is_none_or(is_target) {
         return false;
     }
     let target = normalised(target, ignored);

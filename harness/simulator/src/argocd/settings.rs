@@ -1,6 +1,6 @@
 //! Argo CD's own settings: ConfigMap `argocd-cm` in its namespace.
 
-use manifests::objects::{self, ObjectKey, go_duration};
+use manifests::objects::{self, go_duration};
 use units::Duration;
 
 use crate::World;
@@ -29,8 +29,8 @@ impl Settings {
 
 /// The settings of the Argo CD that runs in `namespace`.
 pub(super) fn of(world: &World<'_>, namespace: &str) -> Settings {
-    let key = ObjectKey::new("", "ConfigMap", Some(namespace), "argocd-cm");
-    let map = world.api.find(&key).and_then(|object| match &object.body {
+    let object = world.api.named("", "ConfigMap", Some(namespace), "argocd-cm");
+    let map = object.and_then(|object| match &object.body {
         Body::Plain(plain) => match &**plain {
             objects::Object::ConfigMap(map) => Some(map),
             _ => None,

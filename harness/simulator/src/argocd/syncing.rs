@@ -433,7 +433,7 @@ impl Sync<'_> {
 fn missing_namespace<'k>(world: &World<'_>, key: &'k ObjectKey) -> Option<&'k str> {
     let namespace =
         key.namespace.as_deref().filter(|_| is_namespaced(&key.group, &key.kind) != Some(false))?;
-    world.api.find(&ObjectKey::new("", "Namespace", None, namespace)).is_none().then_some(namespace)
+    world.api.named("", "Namespace", None, namespace).is_none().then_some(namespace)
 }
 
 /// `rollout.argoproj.io`, as kubectl names what it wrote.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use manifests::objects::pod::{EnvVar, VolumeItem};
-use manifests::objects::{self, Container, ObjectKey, PodSpec};
+use manifests::objects::{self, Container, PodSpec};
 
 use crate::World;
 use crate::analysis::decode_base64;
@@ -105,7 +105,7 @@ pub(super) fn of(world: &World<'_>, pod: &Object, container: &Container) -> BTre
             (None, None) => Some(String::new()),
             (None, Some(source)) => match (entry_of(variable), &source.field_ref) {
                 (Some((kind, reference)), _) => find(world, kind, namespace, &reference.name)
-                    .and_then(|found| found.entries().remove(&reference.key)),
+                    .and_then(|found| found.entry(&reference.key)),
                 (None, Some(field)) => metadata_field(pod, &field.field_path),
                 (None, None) => None,
             },
@@ -167,6 +167,13 @@ enum Kind {
 }
 
 impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+
     fn not_found(self, name: &str) -> String {
         let kind = match self {
             Self::ConfigMap => "configmap",
@@ -194,6 +201,14 @@ impl Found<'_> {
         }
     }
 
+    /// The text of an entry.
+    fn entry(&self, key: &str) -> Option<String> {
+        match self {
+            Self::ConfigMap(map) => map.data.get(key).cloned(),
+            Self::Secret(_) | Self::External => self.entries().remove(key),
+        }
+    }
+
     /// The entries that are text.
     fn entries(&self) -> BTreeMap<String, String> {
         match self {
@@ -209,8 +224,7 @@ impl Found<'_> {
 }
 
 fn find<'w>(world: &'w World<'_>, kind: Kind, namespace: Option<&str>, name: &str) -> Option<Found<'w>> {
-    let key = ObjectKey::new("", &format!("{kind:?}"), namespace, name);
-    let Some(object) = world.api.find(&key) else {
+    let Some(object) = world.api.named("", kind.name(), namespace, name) else {
         let external = kind == Kind::Secret && is_external(world, namespace, name);
         return external.then_some(Found::External);
     };

@@ -41,6 +41,11 @@ const BACK_OFF_FORGOTTEN: Duration = Duration::from_secs(600);
 
 const GPU: &str = "nvidia.com/gpu";
 
+/// The GPUs that a pod asks for.
+pub(super) fn gpus(spec: &PodSpec) -> i128 {
+    spec.request(GPU).whole()
+}
+
 pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     let Some(pod) = as_pod(world.api.get(id)).filter(|_| world.api.exists(id)) else { return };
     if pod.node.is_none() {
@@ -77,13 +82,13 @@ fn set(world: &mut World<'_>, id: ObjectId, change: impl FnOnce(&mut Pod, Time))
 
 fn schedule(world: &mut World<'_>, id: ObjectId) {
     let Some(pod) = as_pod(world.api.get(id)) else { return };
-    let wanted = pod.template.spec.request(GPU).whole();
+    let wanted = pod.gpus;
     let room = i128::from(world.scenario.cluster.gpus_per_node);
     // GPUs and pods by node.
     let mut taken = vec![(0_i128, 0_u32); world.scenario.cluster.nodes as usize];
     for other in world.api.of_kind("", "Pod").filter_map(as_pod) {
         if let Some((gpus, pods)) = other.node.and_then(|node| taken.get_mut(node as usize)) {
-            *gpus += other.template.spec.request(GPU).whole();
+            *gpus += other.gpus;
             *pods += 1;
         }
     }

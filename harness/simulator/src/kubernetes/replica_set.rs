@@ -10,7 +10,7 @@ use planted::Bug;
 use timeline::PodPhase;
 use units::Time;
 
-use super::{Pod, ReplicaSet, ReplicaSetStatus, as_pod, as_replica_set};
+use super::{Pod, ReplicaSet, ReplicaSetStatus, as_pod, as_replica_set, kubelet};
 use crate::api::{Body, Object, ObjectId};
 use crate::{Task, World};
 
@@ -48,6 +48,7 @@ fn create_pod(world: &mut World<'_>, owner: ObjectId, set: &ReplicaSet) {
     labels.extend(set.pod_labels.clone());
     let pod = Pod {
         template: Arc::clone(&set.template),
+        gpus: kubelet::gpus(&set.template.spec),
         ordinal,
         phase: PodPhase::Pending,
         reason: String::new(),

@@ -1,10 +1,11 @@
 //! The beginning of a pass: what there is, whether the spec is valid, and the ReplicaSet of the wanted
 //! template (argo-rollouts v1.10.1 `rollout/controller.go: newRolloutContext`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use manifests::objects::analysis::AnalysisTemplate;
-use manifests::objects::{self, ObjectKey, PodTemplate, References, Rollout, Service};
+use manifests::objects::{self, InvalidSpec, ObjectKey, PodTemplate, References, Rollout, Service};
 use timeline::Source;
 use units::Duration;
 use yaml::Problem;
@@ -46,8 +47,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
             return None;
         }
     };
-    let references = InNamespace { world, namespace: &namespace };
-    if let Err(invalid) = rollout.validate().and_then(|()| rollout.validate_references(&references)) {
+    if let Err(invalid) = validate(world, id, &spec, &rollout, &namespace) {
         refuse(world, id, &rollout, &state, &invalid.message);
         return None;
     }
@@ -88,6 +88,30 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         pass.pauses.remove_abort();
     }
     Some(pass)
+}
+
+/// The Rollouts that were found valid last, each as it was written, with the count of written manifests then.
+#[derive(Debug, Default)]
+pub(crate) struct State(BTreeMap<ObjectId, (Arc<Rollout>, u64)>);
+
+/// Whether a Rollout as it was `written` and then `resolved` is valid together with what it refers to:
+/// nothing else but manifests decides that.
+fn validate(
+    world: &mut World<'_>,
+    id: ObjectId,
+    written: &Arc<Rollout>,
+    resolved: &Rollout,
+    namespace: &str,
+) -> Result<(), InvalidSpec> {
+    let manifests = world.api.manifests();
+    let valid = world.rollouts.0.get(&id);
+    if valid.is_some_and(|(rollout, then)| Arc::ptr_eq(rollout, written) && *then == manifests) {
+        return Ok(());
+    }
+    resolved.validate()?;
+    resolved.validate_references(&InNamespace { world, namespace })?;
+    world.rollouts.0.insert(id, (Arc::clone(written), manifests));
+    Ok(())
 }
 
 /// The hash of a template as a Rollout names it (`utils/hash/hash.go: ComputePodTemplateHash`). It is
@@ -193,7 +217,7 @@ pub(crate) struct InNamespace<'a, 'w> {
 
 impl InNamespace<'_, '_> {
     fn find(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&objects::Object> {
-        match &self.world.api.find(&ObjectKey::new(group, kind, namespace, name))?.body {
+        match &self.world.api.named(group, kind, namespace, name)?.body {
             Body::Plain(object) => Some(object),
             Body::ReplicaSet(_)
             | Body::Pod(_)

@@ -106,8 +106,13 @@ fn version(world: &World<'_>, set: &Set) -> RolloutVersion {
         PodPhase::Pending | PodPhase::Waiting | PodPhase::Terminating | PodPhase::Deleted => false,
     });
     let mut models = BTreeSet::new();
-    // One by one: nearly all pods run the same one.
-    models.extend(running.filter_map(|pod| pod.model.as_deref()));
+    let mut last = None;
+    // Nearly all pods run the same one as the pod before.
+    for model in running.filter_map(|pod| pod.model.as_deref()) {
+        if last.replace(model) != Some(model) {
+            models.insert(model);
+        }
+    }
     RolloutVersion {
         revision: set.revision,
         hash: set.hash.to_string(),

@@ -1,6 +1,6 @@
 //! Services that select only stable or only canary pods (argo-rollouts v1.10.1 `rollout/service.go`).
 
-use manifests::objects::{self, ObjectKey};
+use manifests::objects;
 use timeline::Source;
 use yaml::{Map, Node, Value};
 
@@ -50,7 +50,7 @@ pub(super) fn selected_hash(world: &World<'_>, namespace: &str, name: &str) -> O
 }
 
 fn find<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(&'w Object, &'w objects::Service)> {
-    let object = world.api.find(&ObjectKey::new("", "Service", Some(namespace), name))?;
+    let object = world.api.named("", "Service", Some(namespace), name)?;
     let Body::Plain(plain) = &object.body else { return None };
     match &**plain {
         objects::Object::Service(service) => Some((object, service)),

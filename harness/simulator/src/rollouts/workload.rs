@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use manifests::objects::{Deployment, ObjectKey, Rollout};
+use manifests::objects::{Deployment, Rollout};
 use timeline::{RolloutPhase, Source};
 use yaml::{Map, Node, Value};
 
@@ -42,7 +42,7 @@ pub(super) fn not_simulated(rollout: &Rollout) -> Option<String> {
 }
 
 fn deployment<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(&'w Object, &'w Deployment)> {
-    let object = world.api.find(&ObjectKey::new("apps", "Deployment", Some(namespace), name))?;
+    let object = world.api.named("apps", "Deployment", Some(namespace), name)?;
     match &object.body {
         Body::Deployment(deployment, _) => Some((object, deployment)),
         Body::ReplicaSet(_)
