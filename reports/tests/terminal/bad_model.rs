@@ -259,6 +259,7 @@ fn rollout(
         steps: 7,
         step_text: text.into(),
         weight: if canary.is_some() { 10 } else { 100 },
+        routes: Vec::new(),
         stable,
         canary,
     })
