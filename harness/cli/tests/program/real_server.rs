@@ -7,8 +7,8 @@ use crate::common::{Room, program, run};
 
 const BEHAVIOUR: &str = "\
 models:
-  3.1-70b-instruct: { latency: { p50: 20ms, p99: 40ms } }
-  3.2-70b-instruct: { latency: { p50: 20ms, p99: 40ms } }
+  3.1-70b-instruct: { latency: { p50: 20ms, p99: 40ms }, load: 0s }
+  3.2-70b-instruct: { latency: { p50: 20ms, p99: 40ms }, load: 0s }
 ";
 
 /// The server knows a behaviour of its own: what the scenario says of the models is for the simulator.
