@@ -54,6 +54,6 @@ image:
 kind *ARGS:
     .ci/kind {{ ARGS }}
 
-# everything that must hold before a merge
-ci:
-    .ci/run
+# everything that must hold before a merge; just ci --cluster also what needs a kind cluster
+ci *ARGS:
+    .ci/run {{ ARGS }}
