@@ -146,6 +146,23 @@ fn a_ramp_moves_both_quantiles_linearly() {
     assert_eq!(pieces(&model, aged(0)).len(), 1 + 100 + 1);
 }
 
+#[test]
+fn at_a_speed_everything_comes_as_much_sooner_and_answers_take_as_long() {
+    let yaml = "{ latency: { p50: 180ms, p99: 350ms }, load: 60s, faults: [
+        { from: 10m, until: 20m, window: { every: 2m, for: 30s }, errors: 5% },
+        { clock: run, from: 30m, errors: 9% }] }";
+    let (real, fast) = (profile(yaml), profile(yaml).at_speed(10.0));
+    assert_eq!((fast.load, fast.latency), (Duration::from_secs(6), real.latency));
+    let at = |millis: u64| Moment {
+        age: Duration::from_millis(millis),
+        now: Time::ZERO + Duration::from_millis(millis),
+        pod: 0,
+    };
+    for seconds in 0..4_000_u64 {
+        assert_eq!(fast.at(at(seconds * 100)), real.at(at(seconds * 1_000)), "at {seconds} s");
+    }
+}
+
 /// A fault in its written form, valid or not: in seconds and whole percentages.
 fn any_fault() -> impl Strategy<Value = String> {
     let time = || 0..120_u32;
