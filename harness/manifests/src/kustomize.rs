@@ -25,6 +25,7 @@ mod replacement;
 mod resource;
 mod schema;
 mod selector;
+mod shared;
 mod sort;
 mod transform;
 

@@ -39,9 +39,8 @@ struct Answer {
 enum Verdict {
     Same,
     BothRefuse,
-    /// The same but for a label or an annotation. kustomize puts one scalar into all fields that a
-    /// label goes to (api filters/filtersutil/setters.go: SetEntry) and writes into it later, so that an
-    /// overlay that changes one of these fields changes the others; the renderer changes the one.
+    /// The same but for a label or an annotation that several layers set: kustomize keeps one scalar for
+    /// all its fields, which the renderer follows (`kustomize/shared.rs`), but not always.
     OneScalarInSeveralFields,
     /// Refused by name: the program would be asked.
     NotImplemented(String),
@@ -201,5 +200,5 @@ fn generated_overlays_agree() {
     let of = |verdict: &str| verdicts.get(verdict).copied().unwrap_or(0) as u64;
     assert!(of("Same") * 2 > count, "most generated overlays are to be rendered: {verdicts:?}");
     let known = of("OneScalarInSeveralFields");
-    assert!(known * 15 < of("Same"), "the known difference is a rare one: {verdicts:?}");
+    assert!(known * 200 < of("Same"), "the known difference is a rare one: {verdicts:?}");
 }

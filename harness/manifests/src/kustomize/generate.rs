@@ -11,6 +11,7 @@ use super::loader::Loader;
 use super::resource::{
     Behavior, History, Resource, map_entry, metadata_mut, normalise_metadata_map, set_text, text,
 };
+use super::shared::Shared;
 
 /// The kind that a generator makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,7 +315,7 @@ fn inherit(new: &mut Resource, old: &Resource) {
     new.set_name(&old.name(), &name_place);
     new.set_namespace(&old.namespace(), &name_place);
     let needs_hash = new.history.needs_hash && old.history.needs_hash;
-    new.history = History { needs_hash, ..old.history.clone() };
+    new.history = History { needs_hash, shared: Shared::default(), ..old.history.clone() };
 }
 
 /// The old entries with the new ones over them, as texts.

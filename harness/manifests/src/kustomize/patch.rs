@@ -314,9 +314,11 @@ fn merge_into(resource: &mut Resource, patch: &Node, options: PatchOptions) -> R
     if options.allow_name_change || options.allow_kind_change {
         resource.store_previous_id();
     }
+    let before = resource.history.shared.before(&resource.node);
     let object = std::mem::replace(&mut resource.node, Node::new(Value::Null, place.clone()));
     let Some(merged) = merge::apply(object, patch)? else { return Ok(false) };
     resource.node = merged;
+    resource.history.shared.follow(&mut resource.node, before);
     if resource.node.as_map().is_none_or(yaml::Map::is_empty) {
         return Ok(false);
     }
@@ -342,6 +344,7 @@ fn apply_json(resource: &mut Resource, operations: &[Operation]) -> Result<()> {
             .or_insert_with(|| Node::new(Value::Map(yaml::Map::new()), place));
     }
     jsonpatch::apply(&mut resource.node, operations)?;
+    resource.history.shared.clear();
     normalise_metadata_map(&mut resource.node, "annotations");
     Ok(())
 }

@@ -156,11 +156,13 @@ fn write_target(
         }
         for path in paths {
             let mut found = 0;
+            let before = resource.history.shared.before(&resource.node);
             let mut set = |field: &mut Node| {
                 found += 1;
                 write(field, value, &target.options, at)
             };
             walk(&mut resource.node, &keys(path), path, at, &mut set)?;
+            resource.history.shared.follow(&mut resource.node, before);
             if found == 0 {
                 return Err(missing(path, resource.place(), at).into());
             }

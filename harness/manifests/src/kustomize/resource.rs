@@ -6,6 +6,7 @@ use std::fmt;
 use yaml::{Map, Node, Place, Value};
 
 use super::schema;
+use super::shared::Shared;
 
 /// Group, version and kind; as a selector, an empty part matches anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +129,8 @@ pub(crate) struct History {
     pub(crate) needs_hash: bool,
     /// Set for what a generator made.
     pub(crate) behavior: Option<Behavior>,
+    /// Fields that hold one scalar.
+    pub(crate) shared: Shared,
 }
 
 impl History {
@@ -208,6 +211,7 @@ impl Resource {
             kind: id.gvk.kind.to_string(),
         };
         self.history.previous.push(previous);
+        self.history.shared.leave_annotations();
     }
 
     pub(crate) fn set_name(&mut self, name: &str, place: &Place) {

@@ -9,6 +9,7 @@ use super::error::Result;
 use super::fieldspec::{Create, FieldSpec, visit};
 use super::file::{File, Image, Label, Replica, Texts};
 use super::resource::{Gvk, Resource, set_text, text};
+use super::shared;
 
 /// Moves every object into a namespace (api filters/namespace/namespace.go).
 ///
@@ -175,11 +176,17 @@ pub(crate) fn add_texts(
     for resource in resources {
         for (key, value) in texts {
             let place = file.place_of(value);
+            let before = resource.history.shared.before(&resource.node);
+            let present = shared::fields_of(&resource.node, key);
             for spec in specs {
                 visit(resource, spec, Create::Mapping(&place), &mut |node| {
                     add_text(node, key, &value.value, &place)
                 })?;
             }
+            let mut created = shared::fields_of(&resource.node, key);
+            created.retain(|field| !present.contains(field));
+            resource.history.shared.follow(&mut resource.node, before);
+            resource.history.shared.add(created);
         }
     }
     Ok(())
