@@ -281,9 +281,10 @@ fn streams() {
     let mut clients = clients.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
     while server.requests_under_way() < STREAMS && Instant::now() < deadline {
+        // The server counts its requests and tells nobody: it is asked again.
         std::thread::sleep(Duration::from_millis(10));
     }
-    // By now every stream has sent tokens: its first comes after a fifth of its time.
+    // What is measured is the memory of streams that flow: the first token comes after a fifth of 40 s.
     std::thread::sleep(Duration::from_secs(12));
     let (under_way, after) = (server.requests_under_way(), resident());
     drop(clients.stdin.take());

@@ -139,6 +139,7 @@ async fn settled_moment(prometheus: &mut Client) -> i64 {
         if latest.len() == 3 && latest.iter().all(|it| number(&it["value"][1]) * 1e3 > at_ms as f64) {
             return at_ms;
         }
+        // Prometheus tells nobody of a scrape: it is asked again.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -274,6 +275,7 @@ async fn scraped(prometheus: &mut Client, profile: &str, own: &str) {
         for target in targets["data"]["activeTargets"].as_array().unwrap() {
             assert_eq!(target["lastError"], "", "{profile}");
         }
+        // Prometheus tells nobody of a scrape: it is asked again.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -16,6 +16,7 @@ mod plan;
 mod run;
 mod secrets;
 
+pub(crate) use assess::badness;
 pub(crate) use run::reconcile;
 pub use run::{AnalysisRun, Measurement, MetricResult, RunStatus};
 pub(crate) use secrets::decode_base64;

@@ -10,6 +10,7 @@ use manifests::objects::analysis::{Argument, DryRun, TemplateReference};
 use timeline::{AnalysisPhase, Source};
 use units::{Duration, Time};
 
+use crate::analysis::badness;
 use crate::api::{Body, ObjectId};
 use crate::rollouts::Hash;
 use crate::{Task, World};
@@ -339,18 +340,6 @@ impl ExperimentStatus {
             worst.0 = AnalysisPhase::Running;
         }
         worst
-    }
-}
-
-/// The order of phases from good to bad (`utils/analysis/helpers.go: analysisStatusOrder`).
-fn badness(phase: AnalysisPhase) -> u8 {
-    match phase {
-        AnalysisPhase::Successful => 0,
-        AnalysisPhase::Running => 1,
-        AnalysisPhase::Pending => 2,
-        AnalysisPhase::Inconclusive => 3,
-        AnalysisPhase::Error => 4,
-        AnalysisPhase::Failed => 5,
     }
 }
 

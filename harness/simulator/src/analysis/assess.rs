@@ -86,8 +86,9 @@ pub(super) fn metric_phase(
     if terminating { AnalysisPhase::Successful } else { AnalysisPhase::Running }
 }
 
-/// How bad a phase is within a run (`analysisStatusOrder`).
-fn badness(phase: AnalysisPhase) -> u8 {
+/// How bad a phase is beside others: the worst metric decides a run, the worst run an experiment
+/// (`utils/analysis/helpers.go: analysisStatusOrder`).
+pub(crate) fn badness(phase: AnalysisPhase) -> u8 {
     match phase {
         AnalysisPhase::Successful => 0,
         AnalysisPhase::Running => 1,

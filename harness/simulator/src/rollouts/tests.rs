@@ -14,6 +14,19 @@ use yaml::Problem;
 
 use crate::run::{Input, Options, simulate, tree_of};
 
+/// The Services of stable and canary.
+const SERVICES: &str = "
+apiVersion: v1
+kind: Service
+metadata: { name: stable, namespace: default }
+spec: { selector: { app: model }, ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: canary, namespace: default }
+spec: { selector: { app: model }, ports: [{ port: 80 }] }
+";
+
 /// The gate that the tests have: one query without data, so that each test decides by the condition.
 const TEMPLATE: &str = "
 apiVersion: argoproj.io/v1alpha1

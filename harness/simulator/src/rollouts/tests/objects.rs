@@ -86,18 +86,6 @@ fn old_replica_sets_go_when_the_history_is_full() {
     assert_eq!(last(&timeline).stable.as_ref().map(|stable| stable.revision), Some(4));
 }
 
-const SERVICES: &str = "
-apiVersion: v1
-kind: Service
-metadata: { name: stable, namespace: default }
-spec: { selector: { app: model }, ports: [{ port: 80 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: canary, namespace: default }
-spec: { selector: { app: model }, ports: [{ port: 80 }] }
-";
-
 #[test]
 fn services_follow_their_role_and_the_canarys_goes_back_after_an_abort() {
     let services = [(

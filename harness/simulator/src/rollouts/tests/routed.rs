@@ -2,18 +2,6 @@
 
 use super::*;
 
-const SERVICES: &str = "
-apiVersion: v1
-kind: Service
-metadata: { name: stable, namespace: default }
-spec: { selector: { app: model }, ports: [{ port: 80 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: canary, namespace: default }
-spec: { selector: { app: model }, ports: [{ port: 80 }] }
-";
-
 const UPDATES: &str = "[{ at: 1m, UPDATE }]";
 
 /// A Rollout with a router and further fields of its strategy.
