@@ -208,6 +208,17 @@ pub(crate) struct Clean {
     pub(crate) dry_run: bool,
 }
 
+/// How results of unit tests are shown.
+#[derive(Args)]
+pub(crate) struct Shown {
+    /// What is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Whether the output is coloured.
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// What is printed on standard output.

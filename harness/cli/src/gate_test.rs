@@ -8,7 +8,7 @@ use gates::{CaseResult, GateTests, Templates};
 use reports::TestedGate;
 use yaml::Problem;
 
-use crate::args::{Colour, Format};
+use crate::args::{Format, Shown};
 use crate::failure::Failure;
 use crate::{files, output};
 
@@ -41,12 +41,8 @@ struct Test {
     /// Show every measurement: the query's result, the condition, and the counters afterwards.
     #[arg(long)]
     explain: bool,
-    /// What is printed on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Whether the output is coloured.
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    color: Colour,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub(crate) fn run(arguments: &Gate) -> Result<ExitCode, Failure> {
@@ -69,9 +65,9 @@ fn test(arguments: &Test) -> Result<ExitCode, Failure> {
             }
         }
     }
-    output::print(&match arguments.format {
+    output::print(&match arguments.shown.format {
         Format::Text => {
-            let options = output::options(arguments.color, false);
+            let options = output::options(arguments.shown.color, false);
             reports::gate_tests(&tested, arguments.explain, &options)
         }
         Format::Json => reports::gate_tests_json(&tested, env!("CARGO_PKG_VERSION")),

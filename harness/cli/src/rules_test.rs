@@ -11,7 +11,7 @@ use rules::Group;
 use rules::unit_test::TestFile;
 use yaml::Problem;
 
-use crate::args::{Colour, Format};
+use crate::args::{Format, Shown};
 use crate::failure::Failure;
 use crate::{files, globs, output};
 
@@ -40,12 +40,8 @@ struct Test {
     /// Files of unit tests.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What is printed on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Whether the output is coloured.
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    color: Colour,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub(crate) fn run(arguments: &Rules) -> Result<ExitCode, Failure> {
@@ -69,8 +65,8 @@ fn test(arguments: &Test) -> Result<ExitCode, Failure> {
         };
         tested.push(TestedFile { file: path.display().to_string(), warnings, outcome });
     }
-    output::print(&match arguments.format {
-        Format::Text => reports::rule_tests(&tested, &output::options(arguments.color, false)),
+    output::print(&match arguments.shown.format {
+        Format::Text => reports::rule_tests(&tested, &output::options(arguments.shown.color, false)),
         Format::Json => reports::rule_tests_json(&tested, env!("CARGO_PKG_VERSION")),
     })?;
     if !all_problems.is_empty() {
