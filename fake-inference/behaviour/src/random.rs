@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use schemars::JsonSchema;
@@ -126,7 +128,7 @@ fn poisson_by_rejection(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
             continue;
         }
         let scale = 1.1239 + 1.1328 / (b - 3.4);
-        let bound = k * libm::log(expected) - expected - libm::lgamma(k + 1.0);
+        let bound = k * libm::log(expected) - expected - log_factorial(k);
         if libm::log(v * scale / (a / (us * us) + b)) <= bound {
             return k;
         }
@@ -186,7 +188,14 @@ fn binomial_by_rejection(n: f64, p: f64, rng: &mut ChaCha8Rng) -> f64 {
 
 /// `ln(k! (n − k)!)`: what the binomial coefficient divides by.
 fn log_of_choices(n: f64, k: f64) -> f64 {
-    libm::lgamma(k + 1.0) + libm::lgamma(n - k + 1.0)
+    log_factorial(k) + log_factorial(n - k)
+}
+
+/// `ln(k!)` of a whole number.
+fn log_factorial(k: f64) -> f64 {
+    static SMALL: LazyLock<[f64; 512]> =
+        LazyLock::new(|| std::array::from_fn(|k| libm::lgamma(k as f64 + 1.0)));
+    SMALL.get(k as usize).copied().unwrap_or_else(|| libm::lgamma(k + 1.0))
 }
 
 /// Inversion by search from zero: the number whose cumulative probability `uniform` falls in. `none` is

@@ -14,9 +14,6 @@ const MAX_CELLS: usize = 1 << u8::BITS;
 /// Up to this many requests, a draw for each is quicker than a binomial for each cell.
 const ONE_BY_ONE: f64 = 300.0;
 
-/// How many numbers are drawn at a time.
-const AT_A_TIME: usize = 64;
-
 /// Expected counts saturate here: the counts stay whole numbers in an `f64`.
 const MAX_REQUESTS: f64 = 1e15;
 
@@ -99,12 +96,8 @@ impl AddAssign<&Self> for Batch {
 pub struct Sampler {
     effective: Effective,
     cells: Vec<Cell>,
-    /// The mean duration in each cell, in seconds.
-    means: Vec<f64>,
     /// The first cell that is slow; the number of cells where nothing is.
     slow_from: usize,
-    /// The bucket of that cell, and of those after it the ones after it. Cells before it are buckets.
-    slow_bucket: usize,
     buckets: usize,
     table: Table,
 }
@@ -115,6 +108,10 @@ struct Cell {
     probability: f64,
     /// The probability of this cell among this and the ones after it.
     among_rest: f64,
+    /// The mean of the durations in it, in seconds.
+    mean: f64,
+    /// The bucket that it is, or is a part of.
+    bucket: usize,
 }
 
 impl Sampler {
@@ -126,13 +123,13 @@ impl Sampler {
         edges.extend(threshold.filter(|threshold| !buckets.has_bound(*threshold)));
         edges.sort_by(f64::total_cmp);
 
-        let cells = cells(&effective, &edges);
-        let means = intervals(&edges).map(|(from, to)| effective.latency.mean_between(from, to)).collect();
-        let slow_from =
-            threshold.map_or(cells.len(), |threshold| edges.partition_point(|e| *e < threshold) + 1);
-        let slow_bucket = slow_from + buckets.count() - cells.len();
+        let count = edges.len() + 1;
+        let slow_from = threshold.map_or(count, |threshold| edges.partition_point(|e| *e < threshold) + 1);
+        let cut = count - buckets.count();
+        let bucket = |cell| if cell < slow_from { cell } else { cell - cut };
+        let cells = cells(&effective, &edges, bucket);
         let table = Table::new(&effective, &edges);
-        Self { effective, cells, means, slow_from, slow_bucket, buckets: buckets.count(), table }
+        Self { effective, cells, slow_from, buckets: buckets.count(), table }
     }
 
     /// The behaviour that it samples.
@@ -154,56 +151,50 @@ impl Sampler {
         assert_eq!(batch.buckets.len(), self.buckets, "a batch of another histogram");
         let expected = if expected > 0.0 { expected.min(MAX_REQUESTS) } else { 0.0 };
         let requests = draws.requests(expected);
-        let mut counts = [0.0; MAX_CELLS];
-        self.count_durations(requests, draws, &mut counts);
-
-        let counts = &counts[..self.means.len()];
-        let (quick, slow) = counts.split_at(self.slow_from);
-        let add = |(bucket, count): (&mut f64, &f64)| *bucket += count;
-        batch.buckets.iter_mut().zip(quick).for_each(add);
-        batch.buckets[self.slow_bucket..].iter_mut().zip(slow).for_each(add);
-        let durations = self.means.iter().zip(counts);
-        batch.duration_sum = durations.fold(batch.duration_sum, |sum, (mean, count)| sum + count * mean);
-        let took_long = slow.iter().fold(0.0, |sum, count| sum + count);
+        let took_long = self.add_durations(requests, draws, batch);
         batch.requests += requests;
         self.count_outcomes(requests - took_long, took_long, draws, batch);
     }
 
-    /// Distributes the requests over the cells, by their durations.
-    fn count_durations(&self, requests: f64, draws: &mut Draws, counts: &mut [f64; MAX_CELLS]) {
+    /// Distributes the requests over the buckets, by their durations; gives how many were slow.
+    fn add_durations(&self, requests: f64, draws: &mut Draws, batch: &mut Batch) -> f64 {
         match draws.durations() {
-            None => {
-                for (count, cell) in counts.iter_mut().zip(&self.cells) {
-                    *count = requests * cell.probability;
-                }
+            None => self.add(self.cells.iter().map(|cell| requests * cell.probability), batch),
+            Some(rng) if requests <= ONE_BY_ONE => {
+                let mut counts = [0; MAX_CELLS];
+                self.count_one_by_one(requests as usize, rng, &mut counts);
+                self.add(counts.iter().map(|count| f64::from(*count)), batch)
             }
-            Some(rng) if requests <= ONE_BY_ONE => self.count_one_by_one(requests as usize, rng, counts),
-            Some(rng) => self.count_by_cell(requests, rng, counts),
+            Some(rng) => self.add(self.count_by_cell(requests, rng), batch),
         }
     }
 
-    /// A number for each request, which says where it falls.
-    fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
-        let mut numbers = [0; 4 * AT_A_TIME];
-        let mut left = requests;
-        while left > 0 {
-            let some = left.min(AT_A_TIME);
-            let numbers = &mut numbers[..4 * some];
-            rng.fill_bytes(numbers);
-            for number in numbers.as_chunks().0 {
-                counts[usize::from(self.table.cell_of(u32::from_le_bytes(*number)))] += 1.0;
-            }
-            left -= some;
+    /// Adds this many requests in each cell; gives how many were slow.
+    fn add(&self, counts: impl Iterator<Item = f64>, batch: &mut Batch) -> f64 {
+        let mut slow = 0.0;
+        for (index, (cell, count)) in self.cells.iter().zip(counts).enumerate() {
+            batch.buckets[cell.bucket] += count;
+            batch.duration_sum += count * cell.mean;
+            slow += if index < self.slow_from { 0.0 } else { count };
+        }
+        slow
+    }
+
+    /// A number for each request, which says in which cell it falls.
+    fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [u16; MAX_CELLS]) {
+        for _ in 0..requests {
+            counts[usize::from(self.table.cell_of(rng.next_u32()))] += 1;
         }
     }
 
     /// A multinomial draw as successive binomials: each cell takes its share of what is left.
-    fn count_by_cell(&self, requests: f64, rng: &mut ChaCha8Rng, counts: &mut [f64; MAX_CELLS]) {
+    fn count_by_cell(&self, requests: f64, rng: &mut ChaCha8Rng) -> impl Iterator<Item = f64> {
         let mut left = requests;
-        for (count, cell) in counts.iter_mut().zip(&self.cells) {
-            *count = binomial(left, cell.among_rest, rng);
-            left -= *count;
-        }
+        self.cells.iter().map(move |cell| {
+            let count = binomial(left, cell.among_rest, rng);
+            left -= count;
+            count
+        })
     }
 
     /// Decides which of the requests fail, are truncated or are wrong, given how many were in time and
@@ -237,16 +228,19 @@ fn intervals(edges: &[f64]) -> impl Iterator<Item = (f64, f64)> + '_ {
     lower.zip(edges.iter().copied().chain(std::iter::once(f64::INFINITY)))
 }
 
-/// The cells between these edges.
-fn cells(effective: &Effective, edges: &[f64]) -> Vec<Cell> {
+/// The cells between these edges; `bucket` says to which bucket each belongs.
+fn cells(effective: &Effective, edges: &[f64], bucket: impl Fn(usize) -> usize) -> Vec<Cell> {
     let latency = effective.latency;
     intervals(edges)
-        .map(|(from, to)| {
+        .enumerate()
+        .map(|(index, (from, to))| {
             let probability = latency.between(from, to);
             let rest = latency.slower_than(from);
             Cell {
                 probability,
                 among_rest: if to.is_infinite() { 1.0 } else { (probability / rest).min(1.0) },
+                mean: latency.mean_between(from, to),
+                bucket: bucket(index),
             }
         })
         .collect()
@@ -368,10 +362,8 @@ mod tests {
         for (n, p50, p99, published) in table {
             let sampler = sampler(p50, p99, 0.0);
             let seen = frequency(|draws| {
-                let mut counts = [0.0; MAX_CELLS];
-                sampler.count_durations(n, draws, &mut counts);
-                let in_time: f64 = counts[..sampler.slow_from].iter().sum();
-                in_time > 0.99 * n
+                let mut batch = Batch::empty(&Buckets::default());
+                n - sampler.add_durations(n, draws, &mut batch) > 0.99 * n
             });
             assert_chance(seen, published, &format!("{n} requests at {p50}/{p99}"));
         }

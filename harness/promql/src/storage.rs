@@ -1,6 +1,5 @@
 //! [`Storage`]: series of samples in virtual time.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
@@ -123,10 +122,11 @@ pub struct Storage {
     /// Where each series is.
     places: Vec<Place>,
     tables: Vec<Table>,
-    /// Series by the labels of their target, and then by [`OWN`].
-    by_target: IndexMap<Labels, IndexMap<Labels, SeriesId, FixedState>, FixedState>,
+    /// Series by the labels of their target, in order of creation. A target has few, which are mostly asked
+    /// for in that order.
+    by_target: IndexMap<Labels, Vec<SeriesId>, FixedState>,
     /// Series by metric name, in order of creation; a series without a name is under the empty text.
-    by_name: BTreeMap<Arc<str>, Vec<SeriesId>>,
+    by_name: IndexMap<Arc<str>, Vec<SeriesId>, FixedState>,
     symbols: Symbols,
     identity: Identity,
 }
@@ -173,7 +173,8 @@ impl Storage {
     /// The series of a target's metrics, in their order; those that are missing are created.
     ///
     /// Samples for all of them at once ([`Storage::append_row`]) cost little more than one sample. Keep
-    /// the row, and hand in the same metrics for every target: the series share their texts.
+    /// the row, and hand in the same metrics for every target, none of them twice: the series share their
+    /// texts.
     ///
     /// ```
     /// use promql::{Labels, Metric, Storage};
@@ -195,23 +196,26 @@ impl Storage {
         let inherited = target.keep(&OWN);
         let target = target.without(&OWN).intern(&mut self.symbols);
         let known = self.by_target.entry(target.clone()).or_default();
-        known.reserve(metrics.size_hint().0);
+        // Metrics that differ stay different, unless they inherit the same label.
+        let searched = if inherited.is_empty() { known.len() } else { usize::MAX };
         let first = self.series.len();
-        let ids = metrics.map(|own| {
+        let ids = metrics.enumerate().map(|(at, own)| {
             let metric = inherited.merged(&own);
-            *known.entry(metric).or_insert_with_key(|metric| {
-                let id =
-                    SeriesId(u32::try_from(self.series.len()).expect("memory ends long before 2^32 series"));
-                let name = metric.metric_name().unwrap_or_default();
-                match self.by_name.get_mut(name) {
-                    Some(named) => named.push(id),
-                    None => drop(self.by_name.insert(name.into(), vec![id])),
-                }
-                let (target, metric) = (target.clone(), metric.clone());
-                self.series.push(Series { target, metric, labels: OnceLock::new() });
-                self.places.push(Place { table: self.tables.len(), column: id.index() - first });
-                id
-            })
+            let is_it = |id: &&SeriesId| self.series[id.index()].metric == metric;
+            if let Some(id) = known.get(at).filter(is_it).or_else(|| known.iter().take(searched).find(is_it))
+            {
+                return *id;
+            }
+            let id = SeriesId(u32::try_from(self.series.len()).expect("memory ends long before 2^32 series"));
+            known.push(id);
+            let name = metric.metric_name().unwrap_or_default();
+            match self.by_name.get_mut(name) {
+                Some(named) => named.push(id),
+                None => drop(self.by_name.insert(name.into(), vec![id])),
+            }
+            self.series.push(Series { target: target.clone(), metric, labels: OnceLock::new() });
+            self.places.push(Place { table: self.tables.len(), column: id.index() - first });
+            id
         });
         let ids = ids.collect();
         let width = self.series.len() - first;
