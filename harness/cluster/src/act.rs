@@ -16,6 +16,7 @@ use crate::observe::{Change, Onlooker};
 use crate::repository::{BRANCH, Repository};
 
 mod command;
+mod undo;
 
 use command::Written;
 
@@ -246,6 +247,9 @@ impl Hands<'_> {
     async fn operate(&self, rollout: &str, command: RolloutCommand, place: &Place) -> Result<Done, Failure> {
         let (api, name) = self.rollout(rollout, place).await?;
         let now = api.get(&name).await.map_err(|error| refused(&format!("read Rollout {name}"), &error))?;
+        if let RolloutCommand::Undo { to_revision } = command {
+            return self.undo(&as_json(&now), to_revision, place).await;
+        }
         let time = k8s_openapi::jiff::Timestamp::now().to_string();
         let Written { status, spec } = command::written(command, &as_json(&now), &time);
         let said = |error: kube::Error| refused(&format!("told Rollout {name} to {}", command.key()), &error);
@@ -256,6 +260,23 @@ impl Hands<'_> {
             api.patch(&name, &PatchParams::default(), &Patch::Merge(&spec)).await.map_err(said)?;
         }
         Ok(Done::Nothing)
+    }
+
+    /// Returns a Rollout, or the workload that it refers to, to an earlier template.
+    async fn undo(&self, rollout: &Value, to: Option<u64>, place: &Place) -> Result<Done, Failure> {
+        let namespace = rollout["metadata"]["namespace"].as_str();
+        let sets = self.server.objects("apps/v1", "ReplicaSet", namespace).await?;
+        let listed =
+            sets.list(&ListParams::default()).await.map_err(|error| refused("listed ReplicaSets", &error))?;
+        let sets: Vec<Value> = listed.items.iter().map(as_json).collect();
+        let restored = undo::restored(rollout, &sets, to).map_err(|why| Problem::at(place, why))?;
+        let Some((target, template)) = restored else { return Ok(Done::Nothing) };
+        let undo::Target { api_version, kind, name } = target;
+        let api = self.server.objects(api_version, kind, namespace).await?;
+        let present = api.get(name).await.map_err(|error| refused(&format!("read {kind} {name}"), &error))?;
+        let present = as_json(&present)["spec"]["template"].take();
+        let patch = json!({"spec": {"template": undo::difference(&present, &template)}});
+        self.patch(&api, name, &patch).await
     }
 
     async fn refresh(&self, application: &str, how: &str) -> Result<Done, Failure> {

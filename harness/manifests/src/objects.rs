@@ -20,6 +20,7 @@ pub mod monitoring;
 pub mod pod;
 pub mod project;
 pub mod rollout;
+pub mod undo;
 pub mod workload;
 
 mod coverage;

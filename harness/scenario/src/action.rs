@@ -159,6 +159,11 @@ pub enum RolloutCommand {
     Resume,
     /// Replace all pods (`spec.restartAt`).
     Restart,
+    /// Return to the pod template of an earlier revision.
+    Undo {
+        /// The revision, from 1; the last but one where there is none.
+        to_revision: Option<u64>,
+    },
 }
 
 impl RolloutCommand {
@@ -172,6 +177,7 @@ impl RolloutCommand {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Restart => "restart",
+            Self::Undo { .. } => "undo",
         }
     }
 }
@@ -190,6 +196,9 @@ impl fmt::Display for Action {
             }
             Self::Delete(DeleteTarget::Pods { of, count, .. }) => {
                 write!(f, "kubectl delete {count} pod(s) of {of}")
+            }
+            Self::Operate { rollout, command: RolloutCommand::Undo { to_revision: Some(revision) } } => {
+                write!(f, "kubectl argo rollouts undo {rollout} --to-revision {revision}")
             }
             Self::Operate { rollout, command } => {
                 write!(f, "kubectl argo rollouts {} {rollout}", command.key().replace('_', " --"))

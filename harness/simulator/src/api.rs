@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use manifests::objects::{self, ObjectKey};
+use timeline::AnalysisPhase;
 use units::Time;
 use yaml::{Node, Problem};
 
@@ -97,6 +98,8 @@ pub enum ChangeKind {
     Updated,
     /// Its status changed.
     Status,
+    /// The status of an AnalysisRun changed, and with it its phase.
+    RunPhase,
     /// It was deleted.
     Deleted,
 }
@@ -260,6 +263,19 @@ impl Api {
         self.write_manifest(id, merged)
     }
 
+    /// Puts a value in the place of another in an object's live manifest, as a JSON patch (RFC 6902) with the one
+    /// operation `replace` does; where there is no other, nothing changes.
+    ///
+    /// # Errors
+    /// A result that the API server's schema would reject.
+    pub fn replace(&mut self, id: ObjectId, path: &[&str], value: Node) -> Result<bool, Problem> {
+        let Some(live) = &self.get(id).manifest else { return Ok(false) };
+        let mut changed = (**live).clone();
+        let Some(place) = changed.at_mut(path) else { return Ok(false) };
+        *place = value;
+        self.write_manifest(id, changed)
+    }
+
     /// Deletes an object and everything that it owns.
     pub fn delete(&mut self, id: ObjectId) {
         if !self.exists(id) {
@@ -295,7 +311,14 @@ impl Api {
 
     /// Changes the status part of an object's body.
     pub fn update_status<R>(&mut self, id: ObjectId, change: impl FnOnce(&mut Object) -> R) -> R {
-        change(self.written(id, ChangeKind::Status))
+        let before = self.get(id).body.run_phase();
+        let result = change(self.written(id, ChangeKind::Status));
+        if self.get(id).body.run_phase() != before
+            && let Some(written) = self.changes.last_mut()
+        {
+            written.kind = ChangeKind::RunPhase;
+        }
+        result
     }
 
     /// Counts what was written and deleted by manifest: while it stands still, everything that people and
@@ -365,6 +388,20 @@ impl Body {
             objects::Object::Deployment(spec) => Self::Deployment(spec, Deployment::default()),
             objects::Object::Application(spec) => Self::Application(spec, Arc::default()),
             other => Self::Plain(Arc::new(other)),
+        }
+    }
+
+    /// The phase of an AnalysisRun, once it has one.
+    fn run_phase(&self) -> Option<AnalysisPhase> {
+        match self {
+            Self::AnalysisRun(run) => run.status.phase,
+            Self::ReplicaSet(_)
+            | Self::Pod(_)
+            | Self::Experiment(_)
+            | Self::Rollout(..)
+            | Self::Deployment(..)
+            | Self::Application(..)
+            | Self::Plain(_) => None,
         }
     }
 

@@ -4,11 +4,13 @@
 //! kind of change and writes the status; what it writes wakes the next pass. The arithmetic, the steps,
 //! the pauses and the conditions are functions of plain values in modules of their own.
 //!
-//! Deviation: upstream writes an absent `spec.replicas` back as 1; here it only counts as 1. A Rollout
-//! that is invalid is looked at again when anything that it refers to changes, not every 10 s.
+//! Deviation: upstream writes an absent `spec.replicas` back as 1; here it only counts as 1.
+
+use std::sync::Arc;
 
 use manifests::objects::pod::PodMetadata;
 use units::Time;
+use yaml::Node;
 
 mod analysis_runs;
 mod blue_green;
@@ -28,12 +30,14 @@ mod pause;
 mod promotion;
 mod replicas;
 mod restart;
+mod retry;
 mod router;
 mod scale_down;
 mod services;
 mod sizes;
 mod status;
 mod steps;
+mod undo;
 mod wanted;
 mod weights;
 mod workload;
@@ -44,6 +48,7 @@ mod tests;
 pub(crate) use load::{InNamespace, State};
 pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
+pub(crate) use retry::is_put_off;
 
 pub(crate) use pass::reconcile;
 pub use status::{
@@ -59,7 +64,7 @@ pub const HASH_LABEL: &str = "rollouts-pod-template-hash";
 const REVISION: &str = "rollout.argoproj.io/revision";
 
 /// What the controller notes on a Rollout's ReplicaSet; upstream keeps it in annotations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SetNotes {
     /// The Rollout's count of its templates (`rollout.argoproj.io/revision`).
     pub revision: u64,
@@ -69,4 +74,7 @@ pub struct SetNotes {
     pub scale_down_deadline: Option<Time>,
     /// What was put into the template for the set's role (`rollout.argoproj.io/ephemeral-metadata`).
     pub injected: Option<PodMetadata>,
+    /// The object whose `spec.template` the set was made from, as it was written then: the Rollout or the
+    /// workload that it refers to.
+    pub made_from: Option<Arc<Node>>,
 }

@@ -2,15 +2,18 @@
 
 use timeline::PodPhase;
 
+use crate::analysis::AnalysisRun;
 use crate::api::{Body, ChangeKind, Object, ObjectId};
 use crate::kubernetes::as_pod;
-use crate::{Task, World, argocd, observe};
+use crate::{Task, World, argocd, observe, rollouts};
 
 /// Hands every change since the last call to the controllers that watch for it.
 pub(crate) fn deliver(world: &mut World<'_>) {
     for change in world.api.take_changes() {
         for task in woken(world, change.id, change.kind) {
-            world.kernel.wake(task);
+            if !rollouts::is_put_off(world, task) {
+                world.kernel.wake(task);
+            }
         }
         argocd::on_change(world, &change);
         observe::on_change(world, &change);
@@ -44,10 +47,8 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
         }
         Body::AnalysisRun(run) => {
             tasks.push(Task::AnalysisRun(id));
-            // An Experiment looks at its runs when they are over.
             let owner = owner_of(world, object).map(|owner| owner_task(world, owner));
-            let of_experiment = |task: &Task| matches!(task, Task::Experiment(_));
-            tasks.extend(owner.filter(|task| !of_experiment(task) || run.status.is_completed()));
+            tasks.extend(owner.filter(|owner| matters(run, change, *owner)));
         }
         Body::Experiment(_) => {
             tasks.push(Task::Experiment(id));
@@ -71,6 +72,17 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
         tasks.retain(|task| !concerns(*task, id));
     }
     tasks
+}
+
+/// Whether the owner of a run looks after a change of it: a Rollout when its phase changes, an Experiment when it is
+/// over (argo-rollouts v1.10.1 `rollout/controller.go` and `experiments/controller.go`, the handlers of the
+/// AnalysisRunInformer).
+fn matters(run: &AnalysisRun, change: ChangeKind, owner: Task) -> bool {
+    match change {
+        _ if matches!(owner, Task::Experiment(_)) => run.status.is_completed(),
+        ChangeKind::Created | ChangeKind::RunPhase | ChangeKind::Deleted => true,
+        ChangeKind::Updated | ChangeKind::Status => false,
+    }
 }
 
 fn woken_by_plain(world: &World<'_>, object: &Object, change: ChangeKind) -> Vec<Task> {
@@ -154,7 +166,11 @@ fn concerns(task: Task, id: ObjectId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use manifests::objects::rollout::MergedAnalysis;
+    use timeline::AnalysisPhase;
+
     use super::*;
+    use crate::analysis::RunStatus;
     use crate::api::ChangeKind::{Created, Deleted, Status, Updated};
     use crate::testing;
 
@@ -217,6 +233,33 @@ spec: {selector: {matchLabels: {app: c}}, strategy: {canary: {}}, template: {met
             let tasks = names(world, &super::woken(world, changed, kind));
             assert_eq!(tasks, woken, "{} {kind:?}", world.api.get(changed).key);
         }
+    }
+
+    /// A Rollout looks after its AnalysisRun when that has another phase, not after every measurement.
+    #[test]
+    fn of_a_run_s_changes_only_its_phase_wakes_the_rollout() {
+        let mut world = testing::world("", &[]);
+        testing::apply(&mut world, ROLLOUT);
+        let rollout = testing::id(&world, "Rollout", "canary");
+        let key = manifests::objects::ObjectKey::new("argoproj.io", "AnalysisRun", Some("default"), "run");
+        let run = AnalysisRun::new("canary".into(), "hash".into(), None, MergedAnalysis::default());
+        let run = world.api.create(key, Some(rollout), Body::AnalysisRun(run), units::Time::ZERO);
+        let write = |world: &mut World<'_>, change: fn(&mut RunStatus)| {
+            world.api.take_changes();
+            world.api.update_status(run, |object| {
+                let Body::AnalysisRun(run) = &mut object.body else { panic!("it is a run") };
+                change(&mut run.status);
+            });
+            let change = world.api.take_changes().remove(0);
+            super::woken(world, change.id, change.kind)
+        };
+        let (itself, owner) = (Task::AnalysisRun(run), Task::Rollout(rollout));
+        let running = |status: &mut RunStatus| status.phase = Some(AnalysisPhase::Running);
+        assert_eq!(write(&mut world, running), [itself, owner]);
+        assert_eq!(write(&mut world, |status| status.message = "measured".to_owned()), [itself]);
+        assert_eq!(super::woken(&world, run, Created), [itself, owner]);
+        assert_eq!(super::woken(&world, run, Updated), [itself]);
+        assert_eq!(super::woken(&world, run, Deleted), [owner]);
     }
 
     #[test]

@@ -626,14 +626,14 @@ fn one_run_does_not_answer_a_claim_about_many_seeds() {
 #[test]
 fn what_was_not_exercised_is_listed() {
     let events = "[{ at: 10s, merge: { title: New, write: { a.txt: b } } }, \
-                   { id: undo, after: { rollout: serving, is: aborted }, revert: last }]";
+                   { id: back, after: { rollout: serving, is: aborted }, revert: last }]";
     let expect = "[{ rollout: other, never: aborted }]";
     let judgement = judge(&scenario(events, expect), &update().settled(99_000));
     assert_eq!(
         judgement.never_exercised,
         [
             "rollout other never aborted",
-            "action revert `undo` after \"rollout serving aborted\" was never performed"
+            "action revert `back` after \"rollout serving aborted\" was never performed"
         ]
     );
 }

@@ -12,7 +12,8 @@ pub(super) struct Written {
     pub(super) spec: Option<Value>,
 }
 
-/// What a command writes to a Rollout as it is `now`, a time in RFC 3339.
+/// What a command writes to a Rollout as it is `now`, a time in RFC 3339; an undo depends on ReplicaSets, too, and
+/// is in a module of its own.
 pub(super) fn written(command: RolloutCommand, rollout: &Value, now: &str) -> Written {
     let spec = |spec: Value| Written { spec: Some(json!({"spec": spec})), status: None };
     let status = |status: Value| Written { spec: None, status: Some(json!({"status": status})) };
@@ -24,6 +25,7 @@ pub(super) fn written(command: RolloutCommand, rollout: &Value, now: &str) -> Wr
         RolloutCommand::Pause => spec(json!({"paused": true})),
         RolloutCommand::Resume => spec(json!({"paused": false})),
         RolloutCommand::Restart => spec(json!({"restartAt": now})),
+        RolloutCommand::Undo { .. } => Written::default(),
     }
 }
 

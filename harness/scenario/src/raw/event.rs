@@ -8,7 +8,7 @@ use crate::schema::exactly_one_of;
 use crate::{PodRole, ResourceRef};
 
 /// The keys of an event that say what is done; exactly one belongs in each event.
-pub(crate) const ACTION_KEYS: [&str; 15] = [
+pub(crate) const ACTION_KEYS: [&str; 16] = [
     "merge",
     "revert",
     "apply",
@@ -21,6 +21,7 @@ pub(crate) const ACTION_KEYS: [&str; 15] = [
     "pause",
     "resume",
     "restart",
+    "undo",
     "refresh",
     "sync",
     "traffic",
@@ -64,6 +65,8 @@ pub(crate) struct Event {
     pub(crate) resume: Option<Text>,
     /// An operator has all pods of this Rollout replaced (`spec.restartAt`).
     pub(crate) restart: Option<Text>,
+    /// An operator returns this Rollout to the pod template of its last revision but one, or of the named one.
+    pub(crate) undo: Option<WordOr<Text, Undo>>,
     /// An Application is refreshed, as by `argocd app get --refresh`.
     pub(crate) refresh: Option<WordOr<Text, Refresh>>,
     /// This Application is synced by hand, as by `argocd app sync`.
@@ -128,6 +131,17 @@ pub(crate) struct PodsOf {
     /// How many; 1 if left out.
     #[schemars(range(min = 1))]
     pub(crate) count: Option<u32>,
+}
+
+/// A return to a revision that is named.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct Undo {
+    /// The Rollout, as `name` or `namespace/name`.
+    pub(crate) rollout: Text,
+    /// The revision; the last but one if left out.
+    #[schemars(range(min = 1))]
+    pub(crate) to_revision: Option<u32>,
 }
 
 /// A refresh that can drop cached manifests.

@@ -74,6 +74,7 @@ fn action(raw: raw::Event, node: &Node, names: &Names<'_>) -> Result<Action, Pro
         operate(raw.pause, RolloutCommand::Pause),
         operate(raw.resume, RolloutCommand::Resume),
         operate(raw.restart, RolloutCommand::Restart),
+        raw.undo.map(|raw| undo(raw, at("undo"))),
         raw.refresh.map(|raw| refresh(raw, at("refresh"))),
         raw.sync.map(|Text(application)| {
             check::resource_name("an Application", &application, at("sync"))?;
@@ -195,6 +196,19 @@ fn delete(node: &Node) -> Result<Action, Problem> {
     let count = raw.count.unwrap_or(1);
     check::count("count", count, 1..=10_000, at("count"))?;
     Ok(Action::Delete(DeleteTarget::Pods { of: raw.pods.0, role: raw.role, count }))
+}
+
+fn undo(raw: WordOr<Text, raw::event::Undo>, node: &Node) -> Result<Action, Problem> {
+    let (Text(rollout), to_revision) = match raw {
+        WordOr::Word(rollout) => (rollout, None),
+        WordOr::Fields(undo) => (undo.rollout, undo.to_revision),
+    };
+    check::rollout_name(&rollout, node.get("rollout").unwrap_or(node))?;
+    if let Some(revision) = to_revision {
+        check::count("to_revision", revision, 1..=u32::MAX, node.get("to_revision").unwrap_or(node))?;
+    }
+    let command = RolloutCommand::Undo { to_revision: to_revision.map(u64::from) };
+    Ok(Action::Operate { rollout, command })
 }
 
 fn refresh(raw: WordOr<Text, raw::event::Refresh>, node: &Node) -> Result<Action, Problem> {

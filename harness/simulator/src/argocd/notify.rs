@@ -119,7 +119,7 @@ fn is_news(world: &mut World<'_>, change: &Change) -> bool {
             world.argocd.seen.0.remove(&change.id);
             true
         }
-        ChangeKind::Created | ChangeKind::Updated | ChangeKind::Status => {
+        ChangeKind::Created | ChangeKind::Updated | ChangeKind::Status | ChangeKind::RunPhase => {
             let object = world.api.get(change.id);
             let look = Look {
                 health: health::of(world, change.id),

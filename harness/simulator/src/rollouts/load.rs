@@ -14,7 +14,7 @@ use super::pass::{Pass, Set, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
 use super::replicas::Size;
 use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
-use super::{HASH_LABEL, ephemeral, experiments, workload};
+use super::{HASH_LABEL, ephemeral, experiments, retry, workload};
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{ReplicaSet, as_replica_set};
 use crate::{Task, World};
@@ -49,8 +49,10 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     };
     if let Err(invalid) = validate(world, id, &spec, &rollout, &namespace) {
         refuse(world, id, &rollout, &state, &invalid.message);
+        retry::plan(world, id);
         return None;
     }
+    retry::forget(world, id);
     let sets = sets(world, id);
     let hash = pod_hash(&rollout.spec.template);
     let Some(new) = sets.iter().position(|set| *set.hash == *hash) else {
@@ -90,9 +92,13 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     Some(pass)
 }
 
-/// The Rollouts that were found valid last, each as it was written, with the count of written manifests then.
+/// What the controller remembers outside of its objects.
 #[derive(Debug, Default)]
-pub(crate) struct State(BTreeMap<ObjectId, (Arc<Rollout>, u64)>);
+pub(crate) struct State {
+    /// The Rollouts that were found valid last, each as it was written, with the count of written manifests then.
+    valid: BTreeMap<ObjectId, (Arc<Rollout>, u64)>,
+    pub(super) retries: retry::Retries,
+}
 
 /// Whether a Rollout as it was `written` and then `resolved` is valid together with what it refers to:
 /// nothing else but manifests decides that.
@@ -104,13 +110,13 @@ fn validate(
     namespace: &str,
 ) -> Result<(), InvalidSpec> {
     let manifests = world.api.manifests();
-    let valid = world.rollouts.0.get(&id);
+    let valid = world.rollouts.valid.get(&id);
     if valid.is_some_and(|(rollout, then)| Arc::ptr_eq(rollout, written) && *then == manifests) {
         return Ok(());
     }
     resolved.validate()?;
     resolved.validate_references(&InNamespace { world, namespace })?;
-    world.rollouts.0.insert(id, (Arc::clone(written), manifests));
+    world.rollouts.valid.insert(id, (Arc::clone(written), manifests));
     Ok(())
 }
 
@@ -179,6 +185,7 @@ fn create_set(
     let mut set = ReplicaSet::new(template, hash.clone(), HASH_LABEL, rollout.spec.min_ready());
     set.noted.revision = revision;
     set.noted.desired_replicas = Some(rollout.spec.replicas());
+    set.noted.made_from.clone_from(&world.api.get(workload::template_owner(world, id)).manifest);
     ephemeral::inject(&mut set, metadata);
     let mut labels = rollout.spec.template.metadata.labels.clone();
     labels.insert(HASH_LABEL.to_owned(), hash.clone());

@@ -8,7 +8,7 @@ use timeline::AnalysisPhase;
 use yaml::Value;
 
 use super::status::RolloutState;
-use super::{calendar, pass, steps, workload};
+use super::{calendar, pass, steps, undo, workload};
 use crate::World;
 use crate::api::{Body, ObjectId};
 
@@ -21,6 +21,9 @@ pub(crate) fn operate(world: &mut World<'_>, id: ObjectId, command: RolloutComma
     let Body::Rollout(rollout, state) = &object.body else {
         return Err(format!("{} is no Rollout", object.key));
     };
+    if let RolloutCommand::Undo { to_revision } = command {
+        return undo::undo(world, id, to_revision);
+    }
     let (rollout, before) = (Arc::clone(rollout), (**state).clone());
     let mut next = before.clone();
     let written = match command {
@@ -43,6 +46,7 @@ pub(crate) fn operate(world: &mut World<'_>, id: ObjectId, command: RolloutComma
         RolloutCommand::Pause => Some(("paused", Value::Bool(true))),
         RolloutCommand::Resume => Some(("paused", Value::Bool(false))),
         RolloutCommand::Restart => Some(("restartAt", Value::String(calendar::format(world.now())))),
+        RolloutCommand::Undo { .. } => None,
     };
     if next != before {
         pass::write(world, id, next);

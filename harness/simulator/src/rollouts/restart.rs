@@ -65,6 +65,9 @@ fn room(world: &World<'_>, pass: &Pass, pods: &[ObjectId]) -> usize {
 }
 
 /// Pods of the stable ReplicaSet, then of the new one, then of the others.
+///
+/// Deviation: upstream sorts the ReplicaSets so, and then takes the pods as the API server lists them, by name, and so
+/// by a hash that has no order of meaning.
 fn pods_by_priority(world: &World<'_>, pass: &Pass) -> Vec<ObjectId> {
     let new = Some(pass.new).filter(|new| Some(*new) != pass.stable);
     let sets = pass.stable.into_iter().chain(new).chain(pass.others());

@@ -18,6 +18,7 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         pass.weights = None;
         return;
     }
+    tell_of_ping_pong(world, pass);
     let intent = intent(pass);
     if intent.drops_routes {
         pass.routes.clear();
@@ -45,6 +46,18 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         world.record(Source::Rollouts, pass.id, false, "TrafficWeightUpdated", message.clone());
     }
     pass.weights = Some(weights);
+}
+
+/// Services that take turns are known to be valid, and no more.
+fn tell_of_ping_pong(world: &mut World<'_>, pass: &Pass) {
+    if pass.rollout.canary().is_none_or(|canary| canary.ping_pong.is_none()) {
+        return;
+    }
+    let manifest = world.api.get(pass.id).manifest.as_deref();
+    let written = manifest.and_then(|manifest| manifest.at(&["spec", "strategy", "canary", "pingPong"]));
+    let place = written.map(|written| written.place.to_string()).unwrap_or_default();
+    let instead = "its Services are not switched, and requests take canaryService and stableService";
+    world.not_simulated("spec.strategy.canary.pingPong", place, instead);
 }
 
 /// What one pass wants of the router.

@@ -56,12 +56,9 @@ pub(super) fn of_new(world: &mut World<'_>, pass: &Pass) -> NewSet {
     };
     match pass.new_set().deadline {
         Some(deadline) if deadline > pass.now => {
-            // Upstream holds the pods only as long as its timers reach.
-            if deadline.since(pass.now) >= RESYNC {
-                return NewSet::Scales;
-            }
+            // A timer that upstream sets no earlier than at its next resync; until then it does not hold the pods.
             world.kernel.wake_at(deadline, Task::Rollout(pass.id));
-            NewSet::Stays
+            if deadline.since(pass.now) >= RESYNC { NewSet::Scales } else { NewSet::Stays }
         }
         Some(_) => NewSet::Drains,
         None => {

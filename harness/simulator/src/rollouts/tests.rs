@@ -5,6 +5,7 @@ mod experiments;
 mod objects;
 mod routed;
 mod story;
+mod undo;
 
 use behaviour::Arrivals;
 use scenario::Scenario;

@@ -34,6 +34,16 @@ pub(super) fn resolve(
     Ok((Arc::new(resolved), Some(object.generation)))
 }
 
+/// The object that the template of a Rollout stands in: the Rollout itself, or the Deployment that it refers to.
+pub(super) fn template_owner(world: &World<'_>, rollout: ObjectId) -> ObjectId {
+    let object = world.api.get(rollout);
+    let Body::Rollout(spec, _) = &object.body else { return rollout };
+    let namespace = object.key.namespace.as_deref().unwrap_or_default();
+    let reference = spec.spec.workload_ref.as_ref();
+    let referred = reference.and_then(|reference| deployment(world, namespace, &reference.name));
+    referred.map_or(rollout, |(deployment, _)| deployment.id)
+}
+
 /// A reference to a workload that upstream follows and this engine does not.
 pub(super) fn not_simulated(rollout: &Rollout) -> Option<String> {
     let kind = &rollout.spec.workload_ref.as_ref()?.kind;

@@ -106,3 +106,15 @@ fn routes_that_steps_make_go_with_the_update() {
     let aborted = "[{ at: 1m, UPDATE }, { at: 100s, abort: model }]";
     assert_eq!(made(aborted), [(0, vec![]), (72, next), (100, vec![])]);
 }
+
+#[test]
+fn services_that_take_turns_are_told_to_be_left_alone() {
+    let more = "      pingPong: { pingService: stable, pongService: canary }\n";
+    let timeline = routed("[{ setWeight: 50 }]", more, "[]");
+    let told = timeline.entries.iter().filter_map(|entry| match &entry.event {
+        Event::NotSimulated(told) => Some((told.what.as_str(), told.place.as_str())),
+        _ => None,
+    });
+    let told: Vec<_> = told.filter(|(what, _)| what.ends_with("pingPong")).collect();
+    assert_eq!(told, [("spec.strategy.canary.pingPong", "all.yaml:35:17")]);
+}
