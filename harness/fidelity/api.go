@@ -147,7 +147,7 @@ func (s *apiServer) answer(r *http.Request, asked request, query url.Values, bod
 	if r.Method == http.MethodGet && asked.name == "" {
 		return s.list(asked, query), nil
 	}
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && asked.subresource == "" {
 		return s.create(asked, body)
 	}
 	key := asked.namespace + "/" + asked.name
@@ -158,7 +158,7 @@ func (s *apiServer) answer(r *http.Request, asked request, query url.Values, bod
 	switch r.Method {
 	case http.MethodGet:
 		return present, nil
-	case http.MethodDelete:
+	case http.MethodDelete, http.MethodPost: // the one subresource that is created here is a pod's eviction
 		s.remove(asked.resource, key)
 		return object{"kind": "Status", "apiVersion": "v1", "status": "Success"}, nil
 	case http.MethodPut, http.MethodPatch:

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	k8srecord "k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
+	corev1defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/controller/replicaset"
 
 	"github.com/argoproj/argo-rollouts/analysis"
@@ -28,7 +30,9 @@ import (
 	clientset "github.com/argoproj/argo-rollouts/pkg/client/clientset/versioned"
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/abort"
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/promote"
+	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/restart"
 	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/retry"
+	"github.com/argoproj/argo-rollouts/pkg/kubectl-argo-rollouts/cmd/undo"
 	"github.com/argoproj/argo-rollouts/rollout"
 	"github.com/argoproj/argo-rollouts/service"
 	istioutil "github.com/argoproj/argo-rollouts/utils/istio"
@@ -51,6 +55,8 @@ type cluster struct {
 	scraper  *scraper
 	router   *router
 	argo     clientset.Interface
+	kube     kubernetes.Interface
+	dynamic  dynamic.Interface
 	journal  *journal
 
 	pods      map[string]*pod
@@ -80,6 +86,7 @@ func newCluster(question *timelineQuestion) *cluster {
 		switch resource {
 		case "/pods":
 			c.podWritten(before, after)
+			c.journal.podWritten(before, after)
 		case "apps/replicasets":
 			c.replicaSetWritten(before, after)
 		case "/services":
@@ -115,11 +122,19 @@ func templateOf(set object) string {
 	return text(set, "metadata", "labels", v1alpha1.DefaultRolloutUniqueLabelKey)
 }
 
-// admitReplicaSet fills in one of the defaults that a real API server fills in. So a template of an experiment, which
-// is copied from a ReplicaSet, never has the hash of the Rollout's own template.
+// admitReplicaSet fills in the defaults of the pod template that a real API server fills in. So a template of an
+// experiment, which is copied from a ReplicaSet, never has the hash of the Rollout's own template, and one that an
+// undo writes back is found again by its content.
 func admitReplicaSet(created object) {
-	if spec, ok := at(created, "spec", "template", "spec").(object); ok && spec["terminationGracePeriodSeconds"] == nil {
-		spec["terminationGracePeriodSeconds"] = int64(30)
+	spec, _ := created["spec"].(object)
+	written, _ := spec["template"].(object)
+	var template corev1.PodTemplate
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &template.Template); err != nil {
+		return // the ReplicaSet controller will say what it is
+	}
+	corev1defaults.SetObjectDefaults_PodTemplate(&template)
+	if complete, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&template.Template); err == nil {
+		spec["template"] = complete
 	}
 }
 
@@ -167,8 +182,9 @@ func (c *cluster) run() error {
 	}
 	stop()
 	running.Wait()
-	// Work queues notice within half a second that they are shut down.
-	time.Sleep(2 * time.Second)
+	// Work queues notice within half a second that they are shut down; what tells of an object that is gone is
+	// forgotten after 65 s (MetricsServer.Remove).
+	time.Sleep(70 * time.Second)
 	return problem
 }
 
@@ -192,6 +208,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 	if err != nil {
 		return nil, err
 	}
+	c.kube, c.dynamic = kube, dynamicClient
 	kubeInformers := kubeinformers.NewSharedInformerFactory(kube, resync)
 	setInformers := kubeinformers.NewSharedInformerFactoryWithOptions(kube, resync,
 		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
@@ -320,6 +337,10 @@ func (c *cluster) act(action *timelineAction) error {
 		_, err = promote.PromoteRollout(rolloutIf, name, false, false, false)
 	case "promote_full":
 		_, err = promote.PromoteRollout(rolloutIf, name, false, false, true)
+	case "undo":
+		_, err = undo.RunUndoRollout(c.dynamic.Resource(v1alpha1.RolloutGVR).Namespace(namespace), c.kube, name, action.Revision)
+	case "restart":
+		_, err = restart.RestartRollout(rolloutIf, name, nil)
 	case "traffic":
 		c.settle()
 		c.question.Rate = action.Rate

@@ -42,6 +42,8 @@ type timelineAction struct {
 	Do    string          `json:"do"`
 	Patch json.RawMessage `json:"patch"`
 	Rate  float64         `json:"rate"`
+	// Revision is the one that an undo returns to, 0 for the last but one.
+	Revision int64 `json:"revision"`
 }
 
 // timelineAnswer is what happened. Revisions are told by template, in the order in which their
@@ -53,6 +55,7 @@ type timelineAnswer struct {
 	Measurements []measurementEntry `json:"measurements"`
 	Events       []eventEntry       `json:"events"`
 	Services     []servicesEntry    `json:"services"`
+	Pods         []podsEntry        `json:"pods"`
 	Problems     []string           `json:"problems"`
 	// Hashes are those of the templates, which messages name.
 	Hashes []string `json:"hashes"`
@@ -76,6 +79,13 @@ type stateEntry struct {
 type servicesEntry struct {
 	At       float64        `json:"at"`
 	Selected map[string]int `json:"selected"`
+}
+
+// podsEntry tells how many pods each template was given so far, and how many there are by template and role.
+type podsEntry struct {
+	At      float64        `json:"at"`
+	Made    map[string]int `json:"made"`
+	Present map[string]int `json:"present"`
 }
 
 type scaledEntry struct {
@@ -203,6 +213,23 @@ func (j *journal) servicesWritten(all map[string]object) {
 	if len(selected) > 0 {
 		j.answer.Services = append(j.answer.Services, servicesEntry{j.now(), selected})
 	}
+}
+
+func (j *journal) podWritten(before, after object) {
+	role := func(pod object) string { return text(pod, "metadata", "labels", "role") }
+	if before != nil && after != nil && role(before) == role(after) {
+		return
+	}
+	made, present := map[string]int{}, map[string]int{}
+	for template, count := range j.cluster.podsOf {
+		made[fmt.Sprint(template)] = count
+	}
+	for key, pod := range j.cluster.api.kinds["/pods"].objects {
+		if known := j.cluster.pods[key]; known != nil {
+			present[fmt.Sprintf("%d %s", known.template, role(pod))]++
+		}
+	}
+	j.answer.Pods = append(j.answer.Pods, podsEntry{j.now(), made, present})
 }
 
 func (j *journal) scaled(template int, before, after object) {

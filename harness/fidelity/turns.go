@@ -174,14 +174,19 @@ type queue struct {
 	waiting map[any]bool
 	working map[any]bool
 	again   map[any]bool
-	stopped chan struct{}
-	once    sync.Once
+	// late is what came within a pass and would have to wait for its failures, and retryAt when the next retry is due.
+	late      map[any]time.Duration
+	retryAt   map[any]time.Time
+	forgotten map[any]bool
+	stopped   chan struct{}
+	once      sync.Once
 	// burst counts the turns since burstAt, a whole millisecond.
 	burst   int
 	burstAt time.Time
-	// spunAt is when a loop was last slowed down, and spinsSince since when it goes on.
+	// spunAt is when a loop was last slowed down, spinsSince since when it goes on, and spinsAt when it goes on.
 	spunAt     time.Time
 	spinsSince time.Time
+	spinsAt    time.Time
 	// calm is the least time between two turns of an item that has had mostTurnsOfOne of them; none where 0.
 	calm   time.Duration
 	recent map[any]*recent
@@ -209,10 +214,10 @@ const (
 	mostPasses = 100
 	spinning   = 50 * time.Millisecond
 	// A loop that goes on, such as that of a blueGreen Rollout whose analysis after the switch is inconclusive,
-	// is slowed down more.
+	// is slowed down more. What happens meanwhile is not: it brings a pass at once.
 	mostPassesInLoop = 5
 	longLoop         = 2 * time.Second
-	longSpinning     = time.Second
+	longSpinning     = 10 * time.Second
 )
 
 // negligible is the delay below which the rate limiter is ignored: such delays come from events that a
@@ -221,7 +226,8 @@ const negligible = 100 * time.Millisecond
 
 func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue {
 	q := &queue{turns: t, order: order, limiter: limiter, hand: make(chan any), waiting: map[any]bool{},
-		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{}), recent: map[any]*recent{}}
+		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{}), recent: map[any]*recent{},
+		late: map[any]time.Duration{}, retryAt: map[any]time.Time{}, forgotten: map[any]bool{}}
 	t.queues = append(t.queues, q)
 	sort.SliceStable(t.queues, func(i, j int) bool { return t.queues[i].order < t.queues[j].order })
 	return q
@@ -319,13 +325,20 @@ func (q *queue) AddRateLimited(item any) {
 		return // the real queue keeps the earlier of two delays
 	}
 	wait := q.limiter.When(item)
-	if wait < negligible {
-		if q.burst <= q.allowed() {
-			q.Add(item)
-			return
-		}
-		wait = q.spin()
+	if wait >= negligible {
+		q.retry(item, wait)
+		return
 	}
+	now := time.Now()
+	if !now.Truncate(time.Millisecond).Equal(q.burstAt) || q.burst <= q.allowed() {
+		q.Add(item)
+		return
+	}
+	if q.spinsAt.After(now) {
+		return // the loop goes on then, as it would have to
+	}
+	wait = q.spin()
+	q.spinsAt = now.Add(wait)
 	q.AddAfter(item, wait)
 }
 
@@ -359,14 +372,41 @@ func (q *queue) Get() (any, bool) {
 	}
 }
 
+// retry plans the next retry of what failed, unless one is due before; that of a pass under way at its end.
+func (q *queue) retry(item any, wait time.Duration) {
+	q.mutex.Lock()
+	if q.working[item] {
+		q.late[item] = wait
+		q.mutex.Unlock()
+		return
+	}
+	at := time.Now().Add(wait)
+	known := q.retryAt[item].After(time.Now()) && !q.retryAt[item].After(at)
+	if !known {
+		q.retryAt[item] = at
+	}
+	q.mutex.Unlock()
+	if !known {
+		q.AddAfter(item, wait)
+	}
+}
+
+// Done ends a pass. What happened within one that went well counts as having happened right after it: in a cluster
+// the reactions to a pass come later than its end, and then a new wait, which is a short one, replaces the long one.
 func (q *queue) Done(item any) {
 	q.mutex.Lock()
 	delete(q.working, item)
-	again := q.again[item]
+	again, forgotten := q.again[item], q.forgotten[item]
+	wait, late := q.late[item]
 	delete(q.again, item)
+	delete(q.forgotten, item)
+	delete(q.late, item)
 	q.mutex.Unlock()
-	if again {
+	switch {
+	case again || late && forgotten:
 		q.Add(item)
+	case late:
+		q.retry(item, wait)
 	}
 }
 
@@ -376,7 +416,14 @@ func (q *queue) Len() int {
 	return len(q.waiting)
 }
 
-func (q *queue) Forget(item any)          { q.limiter.Forget(item) }
+// Forget is called at the end of a pass that went well.
+func (q *queue) Forget(item any) {
+	q.mutex.Lock()
+	q.forgotten[item] = q.working[item]
+	q.mutex.Unlock()
+	q.limiter.Forget(item)
+}
+
 func (q *queue) NumRequeues(item any) int { return q.limiter.NumRequeues(item) }
 func (q *queue) ShutDown()                { q.once.Do(func() { close(q.stopped) }) }
 func (q *queue) ShutDownWithDrain()       { q.ShutDown() }

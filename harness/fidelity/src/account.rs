@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 /// What happened, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)]
@@ -14,10 +16,23 @@ pub struct Account {
     /// Reasons of the Events about the Rollout.
     pub events: Vec<(f64, String)>,
     pub services: Vec<(f64, Services)>,
+    pub pods: Vec<(f64, Pods)>,
 }
 
 /// Which template each Service selects that the Rollout switches.
 pub type Services = BTreeMap<String, Option<usize>>;
+
+/// The label that tells a pod's role, where a case has metadata by role.
+pub(crate) const ROLE: &str = "role";
+
+/// The pods.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Pods {
+    /// How many were made so far, by template.
+    pub made: BTreeMap<String, u32>,
+    /// How many there are, by template and role: `1 canary`.
+    pub present: BTreeMap<String, u32>,
+}
 
 /// What is not compared of Events: `RolloutAddedToInformer` is an informer's, and behind a router upstream
 /// switches the Service of an aborted canary there and back in every pass.

@@ -105,6 +105,10 @@ pub enum Act {
     Retry,
     Promote,
     PromoteFull,
+    /// Returns to the template of this revision, or of the last but one.
+    Undo(Option<u32>),
+    /// Has all pods replaced.
+    Restart,
 }
 
 impl Act {
@@ -115,7 +119,13 @@ impl Act {
             Self::Scale(replicas) => Some(json!({"spec": {"replicas": replicas}})),
             Self::Steps(steps) => Some(json!({"spec": {"strategy": {"canary": {"steps": steps}}}})),
             Self::Paused(paused) => Some(json!({"spec": {"paused": paused}})),
-            Self::Traffic(_) | Self::Abort | Self::Retry | Self::Promote | Self::PromoteFull => None,
+            Self::Traffic(_)
+            | Self::Abort
+            | Self::Retry
+            | Self::Promote
+            | Self::PromoteFull
+            | Self::Undo(_)
+            | Self::Restart => None,
         }
     }
 }

@@ -32,11 +32,13 @@ pub enum Aspect {
     Events,
     /// Which templates the Services select.
     Services,
+    /// How many pods each template has in which role, and how many were made.
+    Pods,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Outcome,
         Self::States,
         Self::Sizes,
@@ -44,6 +46,7 @@ impl Aspect {
         Self::Measurements,
         Self::Events,
         Self::Services,
+        Self::Pods,
     ];
 }
 
@@ -77,6 +80,7 @@ pub fn differences(ours: &Account, theirs: &Account) -> BTreeMap<Aspect, String>
         ),
     );
     note(Aspect::Services, first(&settled(&ours.services), &settled(&theirs.services), PartialEq::eq));
+    note(Aspect::Pods, first(&settled(&ours.pods), &settled(&theirs.pods), PartialEq::eq));
     found
 }
 

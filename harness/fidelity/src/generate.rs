@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
+use crate::account::ROLE;
 use crate::case::{Act, Action, Case, Fault, Model, Template};
 
 mod blue_green;
@@ -115,7 +116,21 @@ impl Draw {
         if zero(canary.get("maxSurge")) && zero(canary.get("maxUnavailable")) {
             canary.remove("maxSurge");
         }
+        canary.extend(self.by_role(["canaryMetadata", "stableMetadata"], ["canary", "stable"]));
         canary
+    }
+
+    /// Metadata that pods have while they are of a role.
+    fn by_role(&mut self, fields: [&str; 2], roles: [&str; 2]) -> BTreeMap<String, Value> {
+        let mut metadata = BTreeMap::new();
+        if self.one_in(4) {
+            for (field, role) in fields.into_iter().zip(roles) {
+                if !self.one_in(4) {
+                    metadata.insert(field.to_owned(), json!({"labels": {ROLE: role}}));
+                }
+            }
+        }
+        metadata
     }
 
     fn fencepost(&mut self, replicas: u32) -> Value {
@@ -285,7 +300,7 @@ impl Draw {
     }
 
     fn act(&mut self, case: &Case) -> Act {
-        match self.between(0, 15) {
+        match self.between(0, 18) {
             0..=2 => Act::Release(self.of(&["v3", "v3", "v1", "v2"]).to_owned()),
             3 | 4 => Act::Abort,
             5 | 6 => Act::Retry,
@@ -297,6 +312,8 @@ impl Draw {
             12 => Act::Steps(self.steps()),
             13 => Act::Paused(true),
             14 => Act::Paused(false),
+            15 => Act::Undo(if self.one_in(3) { Some(self.between(1, 2)) } else { None }),
+            16 => Act::Restart,
             _ => Act::Traffic(self.of(&[0, 5, 40])),
         }
     }

@@ -16,7 +16,7 @@ mod ours;
 mod shrink;
 mod theirs;
 
-pub use account::{Account, Measurement, Run, Services, Size, State};
+pub use account::{Account, Measurement, Pods, Run, Services, Size, State};
 pub use case::{Act, Action, Case, Fault, Model, ROLLOUT, Template};
 pub use compare::{Aspect, TIME_TOLERANCE, VALUE_TOLERANCE, differences};
 pub use generate::Family;

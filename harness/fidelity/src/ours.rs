@@ -12,7 +12,9 @@ use simulator::{Input, Options, simulate, tree_of};
 use timeline::{Event, RolloutStatus, Timeline};
 use units::{Duration, Time};
 
-use crate::account::{Account, Measurement, NOT_COMPARED, Run, Size, State, without_hash, without_hashes};
+use crate::account::{
+    Account, Measurement, NOT_COMPARED, Pods, ROLE, Run, Size, State, without_hash, without_hashes,
+};
 use crate::case::{Act, Case, Model, ROLLOUT};
 
 const SEED: u64 = 1;
@@ -72,7 +74,8 @@ impl Case {
             .into_iter()
             .map(|name| json!({"resource": {"kind": "Service", "name": name}, "exists": true}));
         let healthy = json!({"rollout": ROLLOUT, "becomes": "healthy"});
-        let expected: Vec<Value> = [healthy].into_iter().chain(services).collect();
+        let pods = json!({"resource": {"kind": "Pod", "name": format!("{ROLLOUT}-*")}, "exists": true});
+        let expected: Vec<Value> = [healthy, pods].into_iter().chain(services).collect();
         let mut traffic = json!({"rate": format!("{}/s", self.rate)});
         if let Some(service) = self.called() {
             traffic["service"] = json!(service);
@@ -117,6 +120,9 @@ fn event(at: u64, act: &Act) -> Value {
         Act::Retry => json!({"retry": ROLLOUT}),
         Act::Promote => json!({"promote": ROLLOUT}),
         Act::PromoteFull => json!({"promote_full": ROLLOUT}),
+        Act::Undo(None) => json!({"undo": ROLLOUT}),
+        Act::Undo(Some(revision)) => json!({"undo": {"rollout": ROLLOUT, "to_revision": revision}}),
+        Act::Restart => json!({"restart": ROLLOUT}),
     };
     event["at"] = json!(format!("{at}ms"));
     event
@@ -178,6 +184,9 @@ struct Reader {
     selected: BTreeMap<String, Option<usize>>,
     hashes: Vec<String>,
     pods: BTreeMap<String, usize>,
+    /// Pods that are there, by name, with their template and role.
+    present: BTreeMap<String, String>,
+    made: BTreeMap<String, u32>,
     ours: Vec<Vec<u64>>,
     account: Account,
 }
@@ -240,6 +249,24 @@ impl Reader {
                 let template = hash.map(|hash| self.template(hash));
                 self.selected.insert(written.resource.name.clone(), template);
                 self.account.services.push((at, self.selected.clone()));
+            }
+            Event::Resource(written) if written.resource.kind == "Pod" => {
+                let name = &written.resource.name;
+                let Some(template) = self.pods.get(name) else { return };
+                let role =
+                    |pod: &Value| pod["metadata"]["labels"][ROLE].as_str().unwrap_or_default().to_owned();
+                let is_new = match &written.object {
+                    Some(pod) => {
+                        self.present.insert(name.clone(), format!("{template} {}", role(pod))).is_none()
+                    }
+                    None => self.present.remove(name).is_none(),
+                };
+                *self.made.entry(template.to_string()).or_default() += u32::from(is_new);
+                let mut present = BTreeMap::new();
+                for of in self.present.values() {
+                    *present.entry(of.clone()).or_default() += 1;
+                }
+                self.account.pods.push((at, Pods { made: self.made.clone(), present }));
             }
             _ => {}
         }

@@ -6,7 +6,9 @@ use behaviour::Buckets;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::account::{Account, Measurement, NOT_COMPARED, Run, Size, State, without_hash, without_hashes};
+use crate::account::{
+    Account, Measurement, NOT_COMPARED, Pods, Run, Size, State, without_hash, without_hashes,
+};
 use crate::case::{Act, Case, Model, ROLLOUT};
 
 impl Case {
@@ -61,6 +63,8 @@ fn act(at: u64, act: &Act) -> Value {
         Act::Retry => json!({"do": "retry"}),
         Act::Promote => json!({"do": "promote"}),
         Act::PromoteFull => json!({"do": "promote_full"}),
+        Act::Undo(revision) => json!({"do": "undo", "revision": revision.unwrap_or(0)}),
+        Act::Restart => json!({"do": "restart"}),
     };
     action["at"] = json!(at as f64 / 1000.0);
     action
@@ -84,6 +88,8 @@ pub struct Answer {
     #[serde(default)]
     services: Option<Vec<ServicesEntry>>,
     #[serde(default)]
+    pods: Option<Vec<PodsEntry>>,
+    #[serde(default)]
     problems: Option<Vec<String>>,
     #[serde(default)]
     hashes: Option<Vec<String>>,
@@ -106,6 +112,13 @@ struct StateEntry {
 struct ServicesEntry {
     at: f64,
     selected: BTreeMap<String, i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PodsEntry {
+    at: f64,
+    #[serde(flatten)]
+    pods: Pods,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -190,6 +203,7 @@ impl Answer {
             measurements: measurements.collect(),
             events: about_rollout.map(|event| (event.at, event.reason)).collect(),
             services: services.collect(),
+            pods: self.pods.unwrap_or_default().into_iter().map(|entry| (entry.at, entry.pods)).collect(),
         })
     }
 }

@@ -47,7 +47,8 @@ fn the_simulator_does_what_the_real_controllers_did() {
 #[cfg(feature = "oracle")]
 fn record() {
     use fidelity::{Family, Oracle};
-    let families = [(Family::Basic, 16), (Family::Routed, 8), (Family::BlueGreen, 8)];
+    let families =
+        [(Family::Basic, 16), (Family::Routed, 8), (Family::BlueGreen, 8), (Family::Experiments, 4)];
     let cases = families.into_iter().flat_map(|(family, count)| {
         (1..=count).map(move |seed| (format!("{family:?} {seed}"), family.case(seed)))
     });

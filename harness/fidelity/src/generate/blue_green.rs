@@ -60,6 +60,7 @@ impl Draw {
                 set(field, self.promotion_analysis(template));
             }
         }
+        strategy.extend(self.by_role(["previewMetadata", "activeMetadata"], ["preview", "active"]));
         strategy
     }
 
