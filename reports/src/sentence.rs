@@ -1,6 +1,7 @@
 use timeline::{
-    AnalysisPhase, AnalysisRunStatus, ApplicationStatus, Commit, CommitReason, EndReason, Event, Measurement,
-    PodStatus, Requests, ResourceName, Role, RolloutPhase, RolloutStatus, RolloutVersion, SyncOutcome,
+    AlertState, AlertStatus, AnalysisPhase, AnalysisRunStatus, ApplicationStatus, Commit, CommitReason, EndReason, Event, Measurement,
+    PodStatus, Requests, ResourceName, Role, RolloutPhase, RolloutStatus, RolloutVersion, RulesStatus,
+    SyncOutcome,
 };
 
 use crate::numbers::{count, percent, short_commit};
@@ -96,6 +97,8 @@ impl Sentence {
             Event::Pod(pod) => Self::new(Mark::None, pod_text(pod)),
             Event::AnalysisRun(run) => analysis_run(run),
             Event::Measurement(measured) => Self::new(measured.phase.into(), measurement_text(measured)),
+            Event::Rules(status) => rules(status),
+            Event::Alert(status) => Self::new(alert_mark(status.state), alert_text(status)),
             Event::Recorded(event) => {
                 let mark = if event.warning { Mark::Open } else { Mark::None };
                 Self::new(mark, format!("{}: {}: {}", resource(&event.resource), event.reason, event.message))
@@ -234,6 +237,64 @@ fn measurement_text(measured: &Measurement) -> String {
         text += &format!(" ({})", details.join("; "));
     }
     with_message(text, &measured.message)
+}
+
+fn rules(status: &RulesStatus) -> Sentence {
+    let what: Vec<String> = [("alerts", &status.alerts), ("records", &status.records)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(kind, names)| format!("{kind} {}", names.join(", ")))
+        .collect();
+    let name = &status.name;
+    if !status.failing.is_empty() {
+        return Sentence::new(Mark::Open, format!("rules of {name} fail: {}", status.failing.join("; ")));
+    }
+    let text = match what.is_empty() {
+        true => format!("Prometheus has the rules of {name} no more"),
+        false => format!("Prometheus has the rules of {name}: {}", what.join("; ")),
+    };
+    Sentence::new(Mark::None, text)
+}
+
+pub(crate) fn alert_mark(state: AlertState) -> Mark {
+    match state {
+        AlertState::Inactive => Mark::None,
+        AlertState::Pending => Mark::Open,
+        AlertState::Firing => Mark::Bad,
+    }
+}
+
+pub(crate) fn alert_verb(state: AlertState) -> &'static str {
+    match state {
+        AlertState::Inactive => "is over",
+        AlertState::Pending => "is pending",
+        AlertState::Firing => "fires",
+    }
+}
+
+fn alert_text(status: &AlertStatus) -> String {
+    let labels = labels_text(status);
+    let of = if labels.is_empty() { String::new() } else { format!(" ({labels})") };
+    let text = format!("alert {} {}{of}, value {}", status.alert, alert_verb(status.state), status.value);
+    with_message(text, told_by(status))
+}
+
+fn labels_text(status: &AlertStatus) -> String {
+    status.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a person reads first of an alert; empty where it has no text.
+fn told_by(status: &AlertStatus) -> &str {
+    let by_name = ["summary", "message", "description"].into_iter().find_map(|it| status.annotations.get(it));
+    by_name.or_else(|| status.annotations.values().next()).map_or("", String::as_str)
+}
+
+/// Which of the alerts of a name it is, in one text: what it tells, or its labels.
+pub(crate) fn alert_name(status: &AlertStatus) -> String {
+    match told_by(status) {
+        "" => labels_text(status),
+        text => text.to_owned(),
+    }
 }
 
 fn requests_text(requests: &Requests) -> String {

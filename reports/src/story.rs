@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use timeline::{
-    AnalysisPhase, ApplicationStatus, Commit, CommitReason, Entry, Event, Measurement, PodPhase, PodStatus,
+    AlertState, AnalysisPhase, ApplicationStatus, Commit, CommitReason, Entry, Event, Measurement, PodPhase, PodStatus,
     Recorded, ResourceSynced, Role, RolloutStatus, Source, SyncOutcome, Timeline,
 };
 use units::{Duration, Time};
 
 use crate::numbers::{clock, counted};
 use crate::page::Detail;
-use crate::sentence::{Mark, Sentence, outcome, resource};
+use crate::sentence::{Mark, Sentence, alert_mark, alert_name, alert_verb, outcome, resource, with_message};
 
 mod changes;
 mod traffic;
@@ -68,6 +68,7 @@ struct Narrator {
 enum Alike {
     Pods { role: Role, phase: PodPhase, model: Option<String>, reason: String },
     Synced { application: String, outcome: SyncOutcome },
+    Alerts { alert: String, state: AlertState },
 }
 
 /// Entries that are told as one.
@@ -115,8 +116,17 @@ impl Narrator {
                     self.say(entry, sentence);
                 }
             }
+            Event::Alert(alert) => {
+                let alike = Alike::Alerts { alert: alert.alert.clone(), state: alert.state };
+                self.gather(entry, alike, alert_name(alert));
+            }
+            Event::Rules(status) if !status.failing.is_empty() => self.say(entry, Sentence::of(&entry.event)),
             // Told at the top and at the foot of the report, or the cause of what is told.
-            Event::RunStarted(_) | Event::Scaled(_) | Event::Resource(_) | Event::NotSimulated(_) => {}
+            Event::RunStarted(_)
+            | Event::Scaled(_)
+            | Event::Rules(_)
+            | Event::Resource(_)
+            | Event::NotSimulated(_) => {}
         }
     }
 
@@ -252,6 +262,14 @@ impl Group {
                     many => counted(many, "resource"),
                 };
                 Sentence::new(Mark::None, format!("{application}: {} {names}{since}", outcome(*done)))
+            }
+            Alike::Alerts { alert, state } => {
+                let names = match self.names.len() {
+                    0..=MAX_NAMES => self.names.join("; "),
+                    many => counted(many, "time"),
+                };
+                let text = format!("alert {alert} {}{since}", alert_verb(*state));
+                Sentence::new(alert_mark(*state), with_message(text, &names))
             }
         }
     }

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use transform::{ArgoSettings, Names, Needs, Plan, Speed, Transformed};
 use units::Duration;
+use yaml::Problem;
 
 use crate::args::OnCluster;
 use crate::failure::Failure;
@@ -216,6 +217,7 @@ impl Machine<'_> {
         let tail = self.journal.run().as_str().rsplit('-').next().unwrap_or_default();
         let tail: String = tail.chars().take(4).collect();
         let prepare = |(index, wanted): (usize, &'a Wanted<'a>)| {
+            refuse_alerts(wanted.scenario)?;
             let suffix = if alone { String::new() } else { format!("-{tail}{index}") };
             let repository_name = format!("{}{suffix}", wanted.scenario.name.replace('.', "-"));
             let names = Names::with_suffix(&suffix)?.serving(Repository::url(&repository_name));
@@ -269,6 +271,13 @@ impl Machine<'_> {
         let objects = Made::Objects { cluster: cluster.clone(), kubeconfig: kubeconfig.clone() };
         Ok(self.journal.note(objects)?)
     }
+}
+
+/// What Prometheus' alerts do is not followed in a cluster, so that nothing could be said of them.
+fn refuse_alerts(scenario: &Scenario) -> Result<(), Problem> {
+    let Some((alert, place)) = scenario.alerts().next() else { return Ok(()) };
+    let message = format!("the kind engine does not follow alerts such as {alert}");
+    Err(Problem::at(place, message).with_help("run this scenario with `--engine sim`"))
 }
 
 fn display(path: &Path) -> String {

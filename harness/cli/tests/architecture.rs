@@ -31,6 +31,7 @@ const PURE: [(&str, &[&str]); 16] = [
             "manifests",
             "planted",
             "promql",
+            "rules",
             "scenario",
             "timeline",
             "units",

@@ -49,6 +49,11 @@ impl Alert {
         self.state == AlertState::Firing && self.resolved_at_ms.is_none()
     }
 
+    /// Its value as a template shows `$value`.
+    pub fn value_text(&self) -> String {
+        crate::template::float_text(self.value)
+    }
+
     /// Whether it fires on although its element is gone.
     fn is_kept(&mut self, at_ms: i64, keep_firing_for_ms: i64) -> bool {
         if self.state != AlertState::Firing || keep_firing_for_ms == 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use promql::{AppendError, EvalError, Labels, PreparedQuery, Query, QueryError, Sample, Storage, Value};
 
-use crate::alert::Alert;
+use crate::alert::{Alert, AlertState};
 use crate::group::{Group, Kind};
 use crate::template::ExpandError;
 
@@ -48,18 +48,20 @@ impl Default for Settings {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunningGroup {
-    group: Arc<Group>,
+    pub(crate) group: Arc<Group>,
     settings: Arc<Settings>,
-    rules: Vec<RunningRule>,
+    pub(crate) rules: Vec<RunningRule>,
+    /// The series of rules that are no longer in the group; the next evaluation marks them as stale.
+    pub(crate) left: Vec<Labels>,
 }
 
 #[derive(Debug, Clone)]
-struct RunningRule {
+pub(crate) struct RunningRule {
     query: PreparedQuery,
     /// The alerts of an alerting rule that are, or lately were, active.
-    active: BTreeMap<Labels, Alert>,
+    pub(crate) active: BTreeMap<Labels, Alert>,
     /// The series that its last evaluation wrote.
-    written: BTreeSet<Labels>,
+    pub(crate) written: BTreeSet<Labels>,
 }
 
 /// A rule that failed at an evaluation.
@@ -120,7 +122,7 @@ impl RunningGroup {
             active: BTreeMap::new(),
             written: BTreeSet::new(),
         });
-        Self { rules: rules.collect(), group, settings }
+        Self { rules: rules.collect(), group, settings, left: Vec::new() }
     }
 
     /// The group as it is written.
@@ -145,7 +147,14 @@ impl RunningGroup {
                 failures.push(Failure { rule: index, name: rule.name().to_owned(), error });
             }
         }
+        self.mark_left(storage, at_ms);
         failures
+    }
+
+    /// The alerts that are pending or firing, in order of their rules and labels.
+    pub fn active(&self) -> impl Iterator<Item = &Alert> {
+        let alerts = self.rules.iter().flat_map(|rule| rule.active.values());
+        alerts.filter(|alert| alert.state != AlertState::Inactive)
     }
 
     /// The alerts of a name that are firing, in order of their rules and labels.

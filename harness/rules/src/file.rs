@@ -3,13 +3,60 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use promql::{METRIC_NAME, Query};
+use promql::{METRIC_NAME, Query, QueryError};
 use units::Duration;
 use yaml::{Node, Problem};
 
 use crate::fields::{Fields, TextEntry};
 use crate::group::{Alerting, Group, Kind, Rule};
 use crate::template::Template;
+
+/// What stands in a `PrometheusRule`.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectRules {
+    /// Its groups, without the rules that are not simulated.
+    pub groups: Vec<Group>,
+    /// What Prometheus would refuse; prometheus-operator leaves out the whole object for any of it.
+    pub invalid: Vec<Problem>,
+    /// What Prometheus would take and is not simulated, by name.
+    pub not_simulated: Vec<Problem>,
+}
+
+/// Reads a `PrometheusRule`.
+pub fn read_object(node: &Node) -> ObjectRules {
+    let (mut groups, mut refusals) = (Vec::new(), Vec::new());
+    read_groups(node.get("spec").unwrap_or(node), "the spec of a PrometheusRule", &mut groups, &mut refusals);
+    let mut read = ObjectRules { groups, ..ObjectRules::default() };
+    for refusal in refusals {
+        match refusal {
+            Refusal::Invalid(problem) => read.invalid.push(problem),
+            Refusal::NotSimulated(problem) => read.not_simulated.push(problem),
+        }
+    }
+    read
+}
+
+/// Why something written is not taken.
+enum Refusal {
+    /// Prometheus refuses it.
+    Invalid(Problem),
+    /// Only this crate does.
+    NotSimulated(Problem),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(problem)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(problem) | Refusal::NotSimulated(problem) => problem,
+        }
+    }
+}
 
 /// Reads the groups of a rule file: of its first document, or of every `PrometheusRule` among its
 /// documents.
@@ -43,14 +90,14 @@ pub fn read_rules(documents: &[Node]) -> Result<Vec<Group>, Vec<Problem>> {
             read_groups(node, "a rule file", &mut groups, &mut problems);
         }
     }
-    if problems.is_empty() { Ok(groups) } else { Err(problems) }
+    if problems.is_empty() { Ok(groups) } else { Err(problems.into_iter().map(Problem::from).collect()) }
 }
 
-fn read_groups(node: &Node, what: &str, groups: &mut Vec<Group>, problems: &mut Vec<Problem>) {
+fn read_groups(node: &Node, what: &str, groups: &mut Vec<Group>, problems: &mut Vec<Refusal>) {
     let list = Fields::of(node, what, &["groups"]).and_then(|fields| fields.list("groups"));
     let list = match list {
         Ok(list) => list,
-        Err(problem) => return problems.push(problem),
+        Err(problem) => return problems.push(problem.into()),
     };
     let mut names = BTreeSet::new();
     for node in list {
@@ -58,21 +105,21 @@ fn read_groups(node: &Node, what: &str, groups: &mut Vec<Group>, problems: &mut 
             Ok(group) if names.insert(group.name.clone()) => groups.push(group),
             Ok(group) => {
                 let message = format!("the group name `{}` is repeated in the same file", group.name);
-                problems.push(node.problem(message));
+                problems.push(node.problem(message).into());
             }
             Err(problem) => problems.push(problem),
         }
     }
 }
 
-fn read_group(node: &Node, problems: &mut Vec<Problem>) -> Result<Group, Problem> {
+fn read_group(node: &Node, problems: &mut Vec<Refusal>) -> Result<Group, Refusal> {
     // The last key is Thanos's, which prometheus-operator passes on.
     const KEYS: [&str; 7] =
         ["name", "interval", "query_offset", "limit", "rules", "labels", "partial_response_strategy"];
     let fields = Fields::of(node, "a group of rules", &KEYS)?;
     let name = fields.text("name")?.unwrap_or_default();
     if name.is_empty() {
-        return Err(node.problem("the name of a group of rules must not be empty"));
+        return Err(node.problem("the name of a group of rules must not be empty").into());
     }
     let limit = fields.whole_number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     let labels = fields.texts("labels")?;
@@ -94,7 +141,7 @@ fn read_group(node: &Node, problems: &mut Vec<Problem>) -> Result<Group, Problem
     })
 }
 
-fn read_rule(node: &Node, group_labels: &[TextEntry<'_>]) -> Result<Rule, Problem> {
+fn read_rule(node: &Node, group_labels: &[TextEntry<'_>]) -> Result<Rule, Refusal> {
     const KEYS: [&str; 7] = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
     let fields = Fields::of(node, "a rule", &KEYS)?;
     let named = |key| Ok::<_, Problem>(fields.text(key)?.filter(|name| !name.is_empty()));
@@ -116,19 +163,23 @@ fn read_rule(node: &Node, group_labels: &[TextEntry<'_>]) -> Result<Rule, Proble
             labels: labels.map(|entry| template(entry, "label")).collect::<Result<_, _>>()?,
             annotations: read_annotations(&fields)?,
         }),
-        (Some(_), Some(_)) => return Err(node.problem("only one of `record` and `alert` must be set")),
-        (None, None) => return Err(node.problem("one of `record` or `alert` must be set")),
+        (Some(_), Some(_)) => return Err(node.problem("only one of `record` and `alert` must be set").into()),
+        (None, None) => return Err(node.problem("one of `record` or `alert` must be set").into()),
     };
     Ok(Rule { kind, expr, place: node.place.clone() })
 }
 
-fn read_expr(fields: &Fields<'_>) -> Result<Query, Problem> {
+fn read_expr(fields: &Fields<'_>) -> Result<Query, Refusal> {
     let text = fields.text("expr")?.unwrap_or_default();
     match fields.get("expr") {
-        Some(node) if !text.is_empty() => {
-            Query::parse(&text).map_err(|error| node.problem(error.to_string()))
-        }
-        Some(_) | None => Err(fields.node().problem("the field `expr` must be set in a rule")),
+        Some(node) if !text.is_empty() => Query::parse(&text).map_err(|error| {
+            let problem = node.problem(error.to_string());
+            match error {
+                QueryError::NotSimulated { .. } | QueryError::TooComplex { .. } => Refusal::NotSimulated(problem),
+                QueryError::Invalid { .. } => Refusal::Invalid(problem),
+            }
+        }),
+        Some(_) | None => Err(fields.node().problem("the field `expr` must be set in a rule").into()),
     }
 }
 
@@ -158,18 +209,19 @@ fn check_label(entry: &TextEntry<'_>) -> Result<(), Problem> {
     }
 }
 
-fn read_annotations(fields: &Fields<'_>) -> Result<BTreeMap<String, Template>, Problem> {
+fn read_annotations(fields: &Fields<'_>) -> Result<BTreeMap<String, Template>, Refusal> {
     let annotations = fields.texts("annotations")?;
     if let Some(unnamed) = annotations.iter().find(|entry| entry.name.is_empty()) {
-        return Err(unnamed.node.problem("invalid annotation name: ``"));
+        return Err(unnamed.node.problem("invalid annotation name: ``").into());
     }
     annotations.iter().map(|entry| template(entry, "annotation")).collect()
 }
 
-fn template(entry: &TextEntry<'_>, what: &str) -> Result<(String, Template), Problem> {
+fn template(entry: &TextEntry<'_>, what: &str) -> Result<(String, Template), Refusal> {
     let template = Template::parse(&entry.text).map_err(|error| {
         let line = if error.line > 1 { format!(", in its line {}", error.line) } else { String::new() };
-        entry.node.problem(format!("the template of the {what} `{}`{line}: {error}", entry.name))
+        let problem = entry.node.problem(format!("the template of the {what} `{}`{line}: {error}", entry.name));
+        if error.not_simulated { Refusal::NotSimulated(problem) } else { Refusal::Invalid(problem) }
     });
     Ok((entry.name.to_owned(), template?))
 }

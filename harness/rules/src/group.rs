@@ -38,7 +38,7 @@ pub struct Rule {
 }
 
 /// The kinds of rules.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Stores the result as new series.
     Recording {
@@ -52,7 +52,7 @@ pub enum Kind {
 }
 
 /// What an alerting rule says beside its expression.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Alerting {
     /// The alert's name.
     pub alert: String,

@@ -96,6 +96,11 @@ impl Template {
     }
 }
 
+/// A float as Go's `%v` writes it.
+pub(crate) fn float_text(value: f64) -> String {
+    float::float(value, float::Style::General, None)
+}
+
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use units::{Duration, Rate, Ratio};
@@ -98,6 +99,8 @@ pub enum State {
     Application(String, ApplicationState),
     /// Of any resource.
     Resource(ResourceRef, ResourceState),
+    /// Of the alerts of a name.
+    Alert(AlertRef, AlertWord),
 }
 
 /// What a Rollout must be; every field that is given must hold.
@@ -211,6 +214,35 @@ pub struct ResourceRef {
     /// The namespace; may be left out where one resource has the name.
     #[serde(default)]
     pub namespace: Option<String>,
+}
+
+/// The alerts of a name, all or those with some labels. They are together in the state of the one that is
+/// furthest: firing where one fires, else pending where one is pending, else inactive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRef {
+    /// The name: what a rule has under `alert`.
+    pub name: String,
+    /// Labels that an alert must have.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl AlertRef {
+    /// Whether it may stand for the alert with this name and these labels.
+    pub fn refers_to(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.name == name && self.labels.iter().all(|(label, value)| labels.get(label) == Some(value))
+    }
+}
+
+/// Words for the state of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertWord {
+    /// Its condition does not hold.
+    Inactive,
+    /// Its condition holds, not yet for as long as the rule demands.
+    Pending,
+    /// It fires.
+    Firing,
 }
 
 /// What a resource must be.

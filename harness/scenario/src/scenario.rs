@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use units::{Duration, Rate};
 use yaml::{Node, Place, Source};
 
-use crate::{Anchor, Claim, Expectation, ModelServer, PlannedAction, ResourceRef, State, Trigger};
+use crate::{AlertRef, Anchor, Claim, Expectation, ModelServer, PlannedAction, ResourceRef, State, Trigger};
 
 /// One rehearsal, valid as far as it can be checked without its repository.
 #[derive(Debug, Clone)]
@@ -65,18 +65,32 @@ impl Scenario {
 impl Scenario {
     /// Every resource that a claim or a trigger speaks of.
     pub fn followed(&self) -> Vec<ResourceRef> {
-        let claims = self.expect.iter().flat_map(|expectation| states(&expectation.claim));
-        let triggers = self.events.iter().filter_map(|event| match &event.trigger {
-            Trigger::After { reached, .. } => Some(&reached.0),
-            Trigger::At(_) => None,
-        });
-        claims
-            .chain(triggers)
-            .filter_map(|state| match state {
+        self.states()
+            .filter_map(|(state, _)| match state {
                 State::Resource(resource, _) => Some(resource.clone()),
-                State::Rollout(..) | State::Application(..) => None,
+                State::Rollout(..) | State::Application(..) | State::Alert(..) => None,
             })
             .collect()
+    }
+
+    /// Every alert that a claim or a trigger speaks of, and where.
+    pub fn alerts(&self) -> impl Iterator<Item = (&AlertRef, &Place)> {
+        self.states().filter_map(|(state, place)| match state {
+            State::Alert(alert, _) => Some((alert, place)),
+            State::Rollout(..) | State::Application(..) | State::Resource(..) => None,
+        })
+    }
+
+    /// Every state that a claim or a trigger speaks of, and where.
+    fn states(&self) -> impl Iterator<Item = (&State, &Place)> {
+        let claims = self.expect.iter().flat_map(|expectation| {
+            states(&expectation.claim).into_iter().map(|state| (state, &expectation.place))
+        });
+        let triggers = self.events.iter().filter_map(|event| match &event.trigger {
+            Trigger::After { reached, .. } => Some((&reached.0, &event.place)),
+            Trigger::At(_) => None,
+        });
+        claims.chain(triggers)
     }
 }
 

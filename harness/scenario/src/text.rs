@@ -6,7 +6,7 @@ use units::Duration;
 use yaml::Node;
 
 use crate::{
-    Anchor, ApplicationState, Claim, PodRole, Reached, RequestFilter, RequestKind, ResourceRef,
+    AlertRef, AlertWord, Anchor, ApplicationState, Claim, PodRole, Reached, RequestFilter, RequestKind, ResourceRef,
     ResourceState, RolloutState, RolloutWord, State,
 };
 
@@ -34,6 +34,7 @@ impl Display for Subject<'_> {
             State::Rollout(name, _) => write!(f, "rollout {name}"),
             State::Application(name, _) => write!(f, "application {name}"),
             State::Resource(resource, _) => write!(f, "{resource}"),
+            State::Alert(alert, _) => write!(f, "alert {alert}"),
         }
     }
 }
@@ -43,6 +44,7 @@ fn write_predicate(f: &mut fmt::Formatter<'_>, state: &State) -> fmt::Result {
         State::Rollout(_, state) => state.fmt(f),
         State::Application(_, state) => state.fmt(f),
         State::Resource(_, state) => state.fmt(f),
+        State::Alert(_, word) => word.fmt(f),
     }
 }
 
@@ -61,6 +63,25 @@ impl Display for ResourceRef {
             Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
             None => write!(f, "{} {}", self.kind, self.name),
         }
+    }
+}
+
+/// As a selector: `InferenceLatencyHigh{role="canary"}`.
+impl Display for AlertRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        if labels.is_empty() { Ok(()) } else { write!(f, "{{{}}}", labels.join(", ")) }
+    }
+}
+
+impl Display for AlertWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        })
     }
 }
 

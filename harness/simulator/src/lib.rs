@@ -22,6 +22,7 @@ pub mod rollouts;
 pub mod traffic;
 
 mod actions;
+mod alerts;
 mod observe;
 mod run;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod testing;
 mod watch;
 mod world;
 
+pub use alerts::ensure_alerts_are_defined;
 pub use analysis::gate;
 pub use run::{Input, Options, Render, Run, simulate, tree_of};
 pub use world::{Task, World};

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use manifests::objects::ObjectKey;
-use scenario::ResourceRef;
-use timeline::{ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source};
+use scenario::{AlertRef, ResourceRef};
+use timeline::{AlertStatus, ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source};
 use units::Time;
 
 use crate::api::{Body, Change, ObjectId};
 use crate::world::resource_name;
-use crate::{World, argocd, kubernetes, rollouts, traffic};
+use crate::{World, argocd, kubernetes, prometheus, rollouts, traffic};
 
 mod object;
 
@@ -27,13 +27,27 @@ pub(crate) struct State {
     resources: BTreeMap<ObjectId, serde_json::Value>,
     /// The resources that the scenario's claims and triggers speak of.
     followed: Vec<ResourceRef>,
+    /// The alerts that they speak of.
+    followed_alerts: Vec<AlertRef>,
 }
 
 impl State {
     /// An onlooker that follows what the scenario speaks of.
     pub(crate) fn new(scenario: &scenario::Scenario) -> Self {
-        Self { followed: scenario.followed(), ..Self::default() }
+        let followed_alerts = scenario.alerts().map(|(alert, _)| alert.clone()).collect();
+        Self { followed: scenario.followed(), followed_alerts, ..Self::default() }
     }
+
+    fn follows(&self, alert: &AlertStatus) -> bool {
+        self.followed_alerts.iter().any(|wanted| wanted.refers_to(&alert.alert, &alert.labels))
+    }
+}
+
+/// Whether every alert that the scenario speaks of fires or is inactive: one that is pending has not decided
+/// yet.
+pub(crate) fn no_followed_alert_is_pending(world: &World<'_>) -> bool {
+    world.observed.followed_alerts.is_empty()
+        || !prometheus::pending_alerts(world).any(|alert| world.observed.follows(alert))
 }
 
 /// Notes what a change may have changed for the onlooker: the object, and what is seen through it. A
@@ -66,10 +80,12 @@ pub(crate) fn write_changes(world: &mut World<'_>) {
 }
 
 /// Whether an event keeps the run from settling. What clients experience does not, nor what is only
-/// said about things, nor a container that is started again and again.
+/// said about things, nor a container that is started again and again, nor an alert that the scenario does
+/// not speak of.
 fn moves(world: &World<'_>, event: &Event) -> bool {
     match event {
-        Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) => false,
+        Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) | Event::Rules(_) => false,
+        Event::Alert(alert) => world.observed.follows(alert),
         Event::Pod(status) => {
             let pod = world.api.named("", "Pod", Some(&status.namespace), &status.pod);
             let pod = pod.and_then(kubernetes::as_pod);

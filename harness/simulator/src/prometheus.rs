@@ -1,4 +1,4 @@
-//! Prometheus: discovery, scrapes, samples, queries.
+//! Prometheus: discovery, scrapes, samples, queries, rules.
 //!
 //! Targets come from ServiceMonitors alone: a Service that none selects has no series, which is what
 //! would happen. Labels of a pod reach its series as they were when the target was discovered; a label
@@ -18,9 +18,11 @@ use crate::World;
 use crate::api::ObjectId;
 
 mod discovery;
+mod rule_groups;
 mod scrape;
 
 pub(crate) use discovery::discover;
+pub(crate) use rule_groups::{evaluate as evaluate_rules, notice as notice_rules, pending as pending_alerts};
 pub(crate) use scrape::scrape;
 
 /// Targets and samples.
@@ -35,6 +37,7 @@ pub struct State {
     /// Services that changed, and when Prometheus gets to know.
     pending: BTreeMap<ObjectId, Time>,
     queries: BTreeMap<String, Prepared>,
+    rules: rule_groups::Rules,
 }
 
 #[derive(Debug)]
@@ -79,19 +82,13 @@ impl State {
             sample: Vec::new(),
             pending: BTreeMap::new(),
             queries: BTreeMap::new(),
+            rules: rule_groups::Rules::default(),
         }
     }
 
     /// No targets yet. Models have latency histograms with these buckets.
     pub(crate) fn new(buckets: &Buckets) -> Self {
-        Self {
-            storage: Storage::new(),
-            targets: Vec::new(),
-            metrics: scrape::metrics(buckets.bounds()),
-            sample: Vec::new(),
-            pending: BTreeMap::new(),
-            queries: BTreeMap::new(),
-        }
+        Self { metrics: scrape::metrics(buckets.bounds()), ..Self::holding(Storage::new()) }
     }
 
     /// Evaluates an instant query.

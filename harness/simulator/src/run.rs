@@ -9,6 +9,7 @@ use timeline::{EndReason, Engine, Event, RunEnded, RunStarted, Source, Timeline}
 use units::{Duration, Time};
 use yaml::{Node, Problem};
 
+use crate::alerts::ensure_alerts_are_defined;
 use crate::{
     Task, World, actions, analysis, argocd, experiments, kubernetes, observe, prometheus, rollouts, traffic,
     watch,
@@ -63,11 +64,12 @@ const TASKS_PER_INSTANT: u64 = 100_000;
 ///
 /// # Errors
 /// What only running can find wrong in the user's input: a model version without behaviour, an action
-/// on a resource that does not exist, an edit of a missing file.
+/// on a resource that does not exist, an edit of a missing file; and an alert that no rule defines.
 ///
 /// # Panics
 /// When a controller of the model never comes to rest within an instant, which is a defect.
 pub fn simulate(input: &Input<'_>) -> Result<Run, Problem> {
+    ensure_alerts_are_defined(input.scenario, input.repository)?;
     let mut world = World::new(input.scenario, input.options);
     begin(&mut world, input.repository);
     let reason = run_to_end(&mut world);
@@ -133,6 +135,8 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::Traffic => traffic::advance(world),
         Task::Discovery(id) => prometheus::discover(world, id),
         Task::Scrape(target) => prometheus::scrape(world, target),
+        Task::Rules(id) => prometheus::notice_rules(world, id),
+        Task::RuleGroup(group) => prometheus::evaluate_rules(world, group),
         Task::AnalysisRun(id) => analysis::reconcile(world, id),
         Task::Experiment(id) => experiments::reconcile(world, id),
         Task::Rollout(id) => rollouts::reconcile(world, id),
@@ -163,6 +167,7 @@ fn settled_at(world: &World<'_>) -> Option<Time> {
 
 pub(crate) fn everything_settled(world: &World<'_>) -> bool {
     kubernetes::is_settled(world)
+        && observe::no_followed_alert_is_pending(world)
         && world.api.of_kind("argoproj.io", "Application").all(|app| argocd::is_settled(world, app.id))
         && world.api.of_kind("argoproj.io", "Rollout").all(|rollout| rollouts::is_settled(world, rollout.id))
 }

@@ -95,6 +95,7 @@ fn woken_by_plain(world: &World<'_>, object: &Object, change: ChangeKind) -> Vec
         ("monitoring.coreos.com", "ServiceMonitor") => {
             world.api.of_kind("", "Service").map(|service| Task::Discovery(service.id)).collect()
         }
+        ("monitoring.coreos.com", "PrometheusRule") => vec![Task::Rules(object.id)],
         ("argoproj.io", "AnalysisTemplate") => rollouts_beside(world, object),
         ("argoproj.io", "ClusterAnalysisTemplate") => {
             world.api.of_kind("argoproj.io", "Rollout").map(|rollout| Task::Rollout(rollout.id)).collect()
@@ -159,6 +160,8 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::Traffic
         | Task::Discovery(_)
         | Task::Scrape(_)
+        | Task::Rules(_)
+        | Task::RuleGroup(_)
         | Task::Namespace(_)
         | Task::Clock => false,
     }

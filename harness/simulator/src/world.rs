@@ -33,6 +33,10 @@ pub enum Task {
     Discovery(ObjectId),
     /// Prometheus scrapes the target with this index.
     Scrape(usize),
+    /// Prometheus learns the rules of a PrometheusRule anew.
+    Rules(ObjectId),
+    /// Prometheus evaluates the group of rules with this index.
+    RuleGroup(usize),
     /// An AnalysisRun.
     AnalysisRun(ObjectId),
     /// An Experiment.

@@ -47,7 +47,7 @@ fn with_evidence_of_the_gate(run: Run, state: &State, entered: Seen, passed: Fin
         State::Rollout(_, wanted) if wanted.is == Some(RolloutWord::Promoted) => {
             gate::without_samples(run, entered).unwrap_or(passed)
         }
-        State::Rollout(..) | State::Application(..) | State::Resource(..) => passed,
+        State::Rollout(..) | State::Application(..) | State::Resource(..) | State::Alert(..) => passed,
     }
 }
 

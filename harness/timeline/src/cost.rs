@@ -230,6 +230,8 @@ impl Summary {
             | Event::Pod(_)
             | Event::AnalysisRun(_)
             | Event::Measurement(_)
+            | Event::Rules(_)
+            | Event::Alert(_)
             | Event::Recorded(_)
             | Event::Resource(_)
             | Event::RunEnded(_) => {}

@@ -12,6 +12,7 @@
 //! in their order: one that lasted no time at all still counts. What an entry leaves open (the models of
 //! stable pods while none runs) is *undefined*: it does not enter a state and does not break it.
 
+mod alerts;
 mod claims;
 mod compare;
 mod cost;

@@ -169,7 +169,8 @@ impl Run<'_> {
                     _ => None,
                 })
                 .collect(),
-            State::Application(..) => return Ok(()),
+            // An alert of one name may be defined several times: it fires where any of them does.
+            State::Application(..) | State::Alert(..) => return Ok(()),
         };
         if namespaces.len() < 2 {
             return Ok(());
@@ -205,6 +206,14 @@ impl Run<'_> {
                     }
                     _ => None,
                 })
+                .collect(),
+            State::Alert(..) => events
+                .filter_map(|event| match event {
+                    Event::Rules(status) => Some(&status.alerts),
+                    _ => None,
+                })
+                .flatten()
+                .cloned()
                 .collect(),
         };
         match names.len() {

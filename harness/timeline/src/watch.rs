@@ -4,6 +4,7 @@ use scenario::{
     State, SyncWord,
 };
 
+use crate::alerts::Alerts;
 use crate::{
     ApplicationStatus, Entry, Event, HealthStatus, OperationPhase, ResourceName, ResourceWritten,
     RolloutPhase, RolloutStatus, RolloutVersion, SyncStatus,
@@ -45,6 +46,7 @@ pub struct Watch {
     /// each matches.
     live: IndexMap<ResourceName, bool>,
     commit: CommitOfAction,
+    alerts: Alerts,
 }
 
 impl Watch {
@@ -52,7 +54,7 @@ impl Watch {
     pub fn new(state: &State) -> Self {
         let action = match state {
             State::Application(_, wanted) => wanted.revision.clone(),
-            State::Rollout(..) | State::Resource(..) => None,
+            State::Rollout(..) | State::Resource(..) | State::Alert(..) => None,
         };
         Self {
             state: state.clone(),
@@ -62,6 +64,7 @@ impl Watch {
             held: false,
             live: IndexMap::new(),
             commit: CommitOfAction { action, ..CommitOfAction::default() },
+            alerts: Alerts::default(),
         }
     }
 
@@ -102,7 +105,9 @@ impl Watch {
             {
                 self.write(&wanted.clone(), written)
             }
-            (State::Rollout(..) | State::Application(..) | State::Resource(..), _) => None,
+            (State::Alert(alert, wanted), Event::Rules(status)) => self.alerts.load(alert, *wanted, status),
+            (State::Alert(alert, wanted), Event::Alert(status)) => self.alerts.change(alert, *wanted, status),
+            (State::Rollout(..) | State::Application(..) | State::Resource(..) | State::Alert(..), _) => None,
         }
     }
 
@@ -159,6 +164,8 @@ impl CommitOfAction {
             | Event::Pod(_)
             | Event::AnalysisRun(_)
             | Event::Measurement(_)
+            | Event::Rules(_)
+            | Event::Alert(_)
             | Event::Recorded(_)
             | Event::Requests(_)
             | Event::Resource(_)

@@ -4,7 +4,7 @@ use scenario::{ApplicationState, ResourceState, RolloutState, State};
 use units::Duration;
 
 use crate::{
-    AnalysisPhase, ApplicationStatus, Engine, Event, HealthStatus, OperationPhase, PodPhase, Role,
+    AlertState, AlertStatus, AnalysisPhase, ApplicationStatus, Engine, Event, HealthStatus, OperationPhase, PodPhase, Role,
     RolloutPhase, RolloutStatus, RolloutVersion, Source, SyncStatus,
 };
 
@@ -38,6 +38,7 @@ shown_as! {
         Pending => "Pending", Running => "Running", Successful => "Successful", Failed => "Failed",
         Error => "Error", Inconclusive => "Inconclusive",
     }
+    AlertState { Inactive => "inactive", Pending => "pending", Firing => "firing" }
     Role { Stable => "stable", Canary => "canary", Other => "other" }
     PodPhase {
         Pending => "pending", Waiting => "waiting", Started => "started", Ready => "ready",
@@ -61,6 +62,7 @@ pub(crate) fn subject(state: &State) -> String {
         State::Rollout(name, _) => format!("rollout {name}"),
         State::Application(name, _) => format!("application {name}"),
         State::Resource(resource, _) => resource.to_string(),
+        State::Alert(alert, _) => format!("alert {alert}"),
     }
 }
 
@@ -76,7 +78,14 @@ pub(crate) fn found(state: &State, event: &Event) -> String {
             }
             (Some(_), ResourceState::Exists | ResourceState::Absent) => "it exists".into(),
         },
-        (State::Rollout(..) | State::Application(..) | State::Resource(..), _) => "nothing about it".into(),
+        (State::Alert(_, _), Event::Alert(status)) => found_alert(status),
+        (State::Alert(alert, _), Event::Rules(status)) => match status.alerts.contains(&alert.name) {
+            true => "inactive".into(),
+            false => "no longer defined".into(),
+        },
+        (State::Rollout(..) | State::Application(..) | State::Resource(..) | State::Alert(..), _) => {
+            "nothing about it".into()
+        }
     }
 }
 
@@ -124,6 +133,15 @@ fn found_application(wanted: &ApplicationState, status: &ApplicationStatus) -> S
         }),
         wanted.revision.as_ref().map(|_| format!("at {revision}")),
     ])
+}
+
+/// The state, of which of the alerts of the name, and what people were told.
+fn found_alert(status: &AlertStatus) -> String {
+    let labels: Vec<String> = status.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    match labels.is_empty() {
+        true => status.state.to_string(),
+        false => format!("{} for {}", status.state, labels.join(", ")),
+    }
 }
 
 fn join<const N: usize>(parts: [Option<String>; N]) -> String {

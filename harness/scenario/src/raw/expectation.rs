@@ -3,18 +3,18 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use units::Duration;
 
-use super::state::{APPLICATION, RESOURCE, ROLLOUT};
+use super::state::{ALERT, APPLICATION, RESOURCE, ROLLOUT};
 use super::{
     ApplicationFields, ApplicationWord, FromNode, Moment, ResourceFields, RolloutFields, Text, WordOr,
 };
 use crate::bound::ShareOfSeeds;
 use crate::schema::{exactly_one_of, with_subject};
-use crate::{Bound, PodRole, ResourceRef, RolloutWord};
+use crate::{AlertWord, Bound, PodRole, ResourceRef, RolloutWord};
 
 /// The keys that say how a state is claimed; exactly one belongs in an expectation about a state.
 pub(crate) const CLAIM_KEYS: [&str; 4] = ["becomes", "always", "never", "stays"];
 
-/// A claim about the run, with one subject: `rollout`, `application`, `resource` or `requests`.
+/// A claim about the run, with one subject: `rollout`, `application`, `resource`, `alert` or `requests`.
 pub(crate) struct Expectation;
 
 impl JsonSchema for Expectation {
@@ -29,6 +29,9 @@ impl JsonSchema for Expectation {
         let mut application = with_subject::<ApplicationClaim, Text>(generator, "application", APPLICATION);
         let mut resource =
             with_subject::<Temporal<ResourceClaim>, ResourceRef>(generator, "resource", RESOURCE);
+        let mut alert = with_subject::<Temporal<AlertWord>, Text>(generator, "alert", ALERT);
+        properties(&mut alert).insert("labels".to_owned(), labels());
+        forbid_because(&mut alert);
         forbid_because(&mut application);
         forbid_because(&mut resource);
         add_shorthands(&mut resource, generator);
@@ -39,10 +42,11 @@ impl JsonSchema for Expectation {
         rollout.insert("allOf".to_owned(), claims(&[]));
         application.insert("allOf".to_owned(), claims(&[]));
         resource.insert("allOf".to_owned(), claims(&["match", "exists"]));
+        alert.insert("allOf".to_owned(), claims(&[]));
         let requests = RequestsExpectation::json_schema(generator);
         schemars::json_schema!({
-            "description": "A claim about the run, with one subject: rollout, application, resource or requests",
-            "anyOf": [rollout, application, resource, requests]
+            "description": "A claim about the run, with one subject: rollout, application, resource, alert or requests",
+            "anyOf": [rollout, application, resource, alert, requests]
         })
     }
 }
@@ -50,6 +54,13 @@ impl JsonSchema for Expectation {
 fn properties(schema: &mut Schema) -> &mut serde_json::Map<String, serde_json::Value> {
     let properties = schema.ensure_object().entry("properties").or_insert_with(|| serde_json::json!({}));
     properties.as_object_mut().expect("the properties of a struct's schema are an object")
+}
+
+fn labels() -> serde_json::Value {
+    serde_json::json!({
+        "description": "Only alerts with these labels",
+        "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" }
+    })
 }
 
 fn forbid_because(schema: &mut Schema) {

@@ -1,10 +1,11 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{FromNode, Mapping, Text};
 use crate::schema::{exactly_one_of, with_subject};
-use crate::{HealthWord, OperationWord, ResourceRef, RolloutWord, SyncWord};
+use crate::{AlertWord, HealthWord, OperationWord, ResourceRef, RolloutWord, SyncWord};
 
 /// What a Rollout must be; every key that is given must hold.
 #[derive(serde::Deserialize, JsonSchema)]
@@ -78,6 +79,18 @@ fn match_or_exists(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), [exactly_one_of(&["match", "exists"])].into_iter().collect());
 }
 
+/// What the alerts of a name must be.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+#[schemars(rename = "AlertState")]
+pub(crate) struct AlertFields {
+    /// The state of the one that is furthest.
+    pub(crate) is: AlertWord,
+    /// Only alerts with these labels.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    labels: Option<FromNode<Mapping>>,
+}
+
 /// A state with its subject: `{ rollout: model-serving, is: aborted }`.
 pub(crate) struct Moment;
 
@@ -90,6 +103,7 @@ impl JsonSchema for Moment {
             with_subject::<RolloutFields, Text>(generator, "rollout", ROLLOUT),
             with_subject::<ApplicationFields, Text>(generator, "application", APPLICATION),
             with_subject::<ResourceFields, ResourceRef>(generator, "resource", RESOURCE),
+            with_subject::<AlertFields, Text>(generator, "alert", ALERT),
         ];
         schemars::json_schema!({ "description": "The moment at which a state is reached", "anyOf": alternatives })
     }
@@ -97,4 +111,5 @@ impl JsonSchema for Moment {
 
 pub(crate) const ROLLOUT: &str = "The Rollout, as `name` or `namespace/name`";
 pub(crate) const APPLICATION: &str = "The Application, by its name";
+pub(crate) const ALERT: &str = "The alerts of this name, which a rule has under `alert`";
 pub(crate) const RESOURCE: &str = "The resource, by kind and name";

@@ -7,7 +7,9 @@ use super::check;
 use super::state::{self, Subject};
 use crate::raw::expectation::CLAIM_KEYS;
 use crate::raw::{FromNode, Mapping, Requests, RequestsExpectation, Temporal};
-use crate::{Anchor, Claim, Expectation, Limit, RequestFilter, RequestKind, RolloutWord, State};
+use crate::{
+    AlertWord, Anchor, Claim, Expectation, Limit, RequestFilter, RequestKind, RolloutWord, State,
+};
 
 /// Which claims an option goes with; those that are not listed go with all.
 const OPTIONS: [(&str, &[&str]); 4] = [
@@ -18,7 +20,8 @@ const OPTIONS: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) fn read(node: &Node, names: &Names<'_>) -> Result<Expectation, Problem> {
-    let subjects = [Subject::Rollout, Subject::Application, Subject::Resource, Subject::Requests];
+    let subjects =
+        [Subject::Rollout, Subject::Application, Subject::Resource, Subject::Alert, Subject::Requests];
     let subject = Subject::of(node, "an expectation", &subjects)?;
     let mut rest = state::without(node, subject.key());
     let (claim, in_seeds) = match subject {
@@ -40,6 +43,11 @@ pub(super) fn read(node: &Node, names: &Names<'_>) -> Result<Expectation, Proble
             temporal(&rest, names, |_: FromNode<Mapping>, at| {
                 Ok(State::Resource(resource.clone(), state::resource_claim(at)?))
             })?
+        }
+        Subject::Alert => {
+            let alert = state::alert(node)?;
+            let rest = state::without(&rest, "labels");
+            temporal(&rest, names, |word: AlertWord, _| Ok(State::Alert(alert.clone(), word)))?
         }
         Subject::Requests => requests(node, names)?,
     };

@@ -1,12 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yaml::{Node, Problem, decode, did_you_mean};
 
 use super::anchor::Names;
 use super::check;
-use crate::raw::{ApplicationFields, ApplicationWord, ResourceFields, RolloutFields, WordOr};
+use crate::raw::{AlertFields, ApplicationFields, ApplicationWord, ResourceFields, RolloutFields, Text, WordOr};
 use crate::{
-    ApplicationState, HealthWord, ResourceRef, ResourceState, RolloutState, RolloutWord, State, SyncWord,
+    AlertRef, ApplicationState, HealthWord, ResourceRef, ResourceState, RolloutState, RolloutWord, State, SyncWord,
 };
 
 /// Whom a state or a claim is about.
@@ -16,6 +17,7 @@ pub(super) enum Subject {
     Application,
     Resource,
     Requests,
+    Alert,
 }
 
 impl Subject {
@@ -25,6 +27,7 @@ impl Subject {
             Self::Application => "application",
             Self::Resource => "resource",
             Self::Requests => "requests",
+            Self::Alert => "alert",
         }
     }
 
@@ -67,7 +70,8 @@ pub(super) fn without(node: &Node, key: &str) -> Node {
 
 /// A state with its subject beside its fields: `{ rollout: model-serving, is: aborted }`.
 pub(super) fn moment(node: &Node, names: &Names<'_>) -> Result<State, Problem> {
-    let subject = Subject::of(node, "a state", &[Subject::Rollout, Subject::Application, Subject::Resource])?;
+    let subjects = [Subject::Rollout, Subject::Application, Subject::Resource, Subject::Alert];
+    let subject = Subject::of(node, "a state", &subjects)?;
     let rest = without(node, subject.key());
     match subject {
         Subject::Rollout => Ok(State::Rollout(rollout(node)?, rollout_fields(decode(&rest)?, &rest)?)),
@@ -75,6 +79,10 @@ pub(super) fn moment(node: &Node, names: &Names<'_>) -> Result<State, Problem> {
             Ok(State::Application(application(node)?, application_fields(decode(&rest)?, &rest, names)?))
         }
         Subject::Resource => Ok(State::Resource(resource(node)?, resource_fields(decode(&rest)?, &rest)?)),
+        Subject::Alert => {
+            let fields: AlertFields = decode(&rest)?;
+            Ok(State::Alert(alert(node)?, fields.is))
+        }
         Subject::Requests => Err(node.problem("requests have no state")),
     }
 }
@@ -82,7 +90,7 @@ pub(super) fn moment(node: &Node, names: &Names<'_>) -> Result<State, Problem> {
 /// The Rollout that a mapping with the key `rollout` is about.
 pub(super) fn rollout(node: &Node) -> Result<String, Problem> {
     let name = node.get("rollout").unwrap_or(node);
-    let crate::raw::Text(text) = decode(name)?;
+    let Text(text) = decode(name)?;
     check::rollout_name(&text, name)?;
     Ok(text)
 }
@@ -90,9 +98,28 @@ pub(super) fn rollout(node: &Node) -> Result<String, Problem> {
 /// The Application that a mapping with the key `application` is about.
 pub(super) fn application(node: &Node) -> Result<String, Problem> {
     let name = node.get("application").unwrap_or(node);
-    let crate::raw::Text(text) = decode(name)?;
+    let Text(text) = decode(name)?;
     check::resource_name("an Application", &text, name)?;
     Ok(text)
+}
+
+/// The alerts that a mapping with the keys `alert` and `labels` is about.
+pub(super) fn alert(node: &Node) -> Result<AlertRef, Problem> {
+    let name = node.get("alert").unwrap_or(node);
+    let Text(text) = decode(name)?;
+    check::resource_name("an alert", &text, name)?;
+    let mut labels = BTreeMap::new();
+    if let Some(written) = node.get("labels") {
+        let read: BTreeMap<String, Text> = decode(written)?;
+        if read.is_empty() {
+            return Err(written.problem("`labels` says nothing").with_help("write for example `{ role: canary }`"));
+        }
+        if let Some(name) = written.get("alertname") {
+            return Err(name.problem("the name of an alert stands under `alert`"));
+        }
+        labels.extend(read.into_iter().map(|(label, Text(value))| (label, value)));
+    }
+    Ok(AlertRef { name: text, labels })
 }
 
 /// The resource that a mapping with the key `resource` is about.

@@ -1,0 +1,325 @@
+//! Recording and alerting rules: the groups of PrometheusRules, each evaluated on its interval
+//! (prometheus rules/manager.go: Update; rules/group.go: run).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use behaviour::stream;
+use promql::Labels;
+use rand_chacha::rand_core::Rng;
+use rules::{Group, Kind, ObjectRules, Rule, RuleError, RunningGroup, Settings};
+use timeline::{AlertState, AlertStatus, Event, RulesStatus, Source};
+use units::{Duration, Time};
+
+use super::State;
+use crate::api::ObjectId;
+use crate::world::resource_name;
+use crate::{Task, World};
+
+/// From a change of a PrometheusRule until Prometheus has its rules. The operator writes them to a ConfigMap
+/// at once; the kubelet brings that into the pod when it next synchronises it, every 60 to 90 s and so after
+/// 38 s on average (kubernetes pkg/kubelet: SyncFrequency, workerResyncIntervalJitterFactor), and the
+/// reloader beside Prometheus has it read within seconds.
+const LAG: Duration = Duration::from_secs(40);
+
+/// What prometheus-operator says of rules that Prometheus would refuse (pkg/operator/rules.go: Select).
+const INVALID: &str = "InvalidConfiguration";
+
+/// The PrometheusRules that Prometheus knows.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// Those that changed, and when Prometheus gets to know.
+    pending: BTreeMap<ObjectId, Time>,
+    /// The generation of those that the operator left out, as it said of each once.
+    refused: BTreeMap<ObjectId, u64>,
+    groups: Vec<Evaluated>,
+}
+
+/// A group that Prometheus has, or had.
+#[derive(Debug)]
+struct Evaluated {
+    object: ObjectId,
+    /// `None` once nothing is left to do for it.
+    running: Option<RunningGroup>,
+    interval: Duration,
+    /// When it was taken away.
+    ended: Option<Time>,
+    /// Its alerts that are pending or firing. Those of two rules with the same labels are one to whoever is
+    /// told, in the state that is furthest.
+    active: BTreeMap<Labels, AlertStatus>,
+    /// Why rules gave nothing at the latest evaluation, by their position.
+    failing: BTreeMap<usize, String>,
+}
+
+impl Evaluated {
+    fn is_live(&self, object: ObjectId) -> bool {
+        self.object == object && self.ended.is_none()
+    }
+}
+
+/// A PrometheusRule changed; Prometheus has its rules once the lag has passed.
+pub(crate) fn notice(world: &mut World<'_>, object: ObjectId) {
+    let now = world.now();
+    let read = read(world, object);
+    match world.prometheus.rules.pending.get(&object) {
+        None => {
+            world.prometheus.rules.pending.insert(object, now + LAG);
+            world.kernel.wake_at(now + LAG, Task::Rules(object));
+        }
+        Some(due) if *due <= now => {
+            world.prometheus.rules.pending.remove(&object);
+            load(world, object, read);
+        }
+        Some(_) => {}
+    }
+}
+
+/// The groups of a PrometheusRule as the operator passes them on: all, or none where Prometheus would refuse
+/// any. What is not simulated is reported and left out.
+fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
+    let manifest = world.api.get(object).manifest.clone().filter(|_| world.api.exists(object));
+    let Some(manifest) = manifest else { return Vec::new() };
+    let ObjectRules { groups, invalid, not_simulated } = rules::read_object(&manifest);
+    for problem in not_simulated {
+        let place = problem.place.map_or(String::new(), |place| place.to_string());
+        world.not_simulated(
+            problem.message.trim_start_matches("not simulated: "),
+            place,
+            "its rule is left out",
+        );
+    }
+    if let Some(problem) = invalid.first() {
+        let generation = world.api.get(object).generation;
+        if world.prometheus.rules.refused.insert(object, generation) != Some(generation) {
+            let name = world.api.get(object).key.name.to_string();
+            let message =
+                format!("PrometheusRule {name} was rejected due to invalid configuration: {}", one_line(problem));
+            world.record(Source::Kubernetes, object, true, INVALID, message);
+        }
+        return Vec::new();
+    }
+    groups.iter().flat_map(|group| &group.rules).for_each(|rule| report_server_settings(world, rule));
+    groups
+}
+
+/// What is wrong and where. The operator's event says `invalid rule` alone; its log says what, in words of its
+/// own.
+fn one_line(problem: &yaml::Problem) -> String {
+    let place = problem.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
+    format!("invalid rule: {}{place}", problem.message)
+}
+
+/// Templates can show what the server is called outside, which nothing here knows.
+fn report_server_settings(world: &mut World<'_>, rule: &Rule) {
+    let Kind::Alerting(alerting) = &rule.kind else { return };
+    let templates = alerting.labels.values().chain(alerting.annotations.values());
+    for setting in ["externalLabels", "externalURL", "ExternalLabels", "ExternalURL"] {
+        if templates.clone().any(|template| template.text().contains(setting)) {
+            let what = format!("{setting} in the templates of the alert {}", alerting.alert);
+            world.not_simulated(what, rule.place.to_string(), "it is empty");
+        }
+    }
+}
+
+/// Prometheus takes over the groups of a PrometheusRule: one that is as before goes on, one that changed goes
+/// on with its alerts, one that is gone ends.
+fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Group>) {
+    let live = world.prometheus.rules.groups.iter().any(|known| known.is_live(object));
+    if groups.is_empty() && !live {
+        return;
+    }
+    let mut replaced: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, known) in world.prometheus.rules.groups.iter().enumerate() {
+        if let Some(running) = known.running.as_ref().filter(|_| known.is_live(object)) {
+            replaced.insert(running.group().name.clone(), index);
+        }
+    }
+    for group in groups {
+        let before = replaced.remove(&group.name);
+        let is_same = |index: usize| {
+            let running = &world.prometheus.rules.groups[index].running;
+            running.as_ref().is_some_and(|running| running.group().is_same(&group))
+        };
+        if !before.is_some_and(is_same) {
+            start(world, object, group, before);
+        }
+    }
+    let gone: Vec<usize> = replaced.into_values().collect();
+    for index in &gone {
+        end(world, *index);
+    }
+    tell_rules(world, object);
+    for index in gone {
+        tell_alerts(world, index);
+    }
+}
+
+/// Begins with a group, in the place of the one with this index where there is one.
+fn start(world: &mut World<'_>, object: ObjectId, group: Group, before: Option<usize>) {
+    let now = world.now();
+    let evaluation = world.scenario.cluster.scrape_interval;
+    let interval = group.interval.unwrap_or(evaluation);
+    let first = first_evaluation(world, object, &group.name, interval);
+    let subquery_step_ms = i64::try_from(evaluation.as_millis()).unwrap_or(i64::MAX);
+    let query = promql::Options { subquery_step_ms, ..promql::Options::default() };
+    let settings = Settings { query, ..Settings::default() };
+    let mut running = RunningGroup::new(Arc::new(group), Arc::new(settings));
+    let groups = &mut world.prometheus.rules.groups;
+    let mut active = BTreeMap::new();
+    if let Some(known) = before.map(|index| &mut groups[index]) {
+        known.ended = Some(now);
+        if let Some(known) = known.running.take() {
+            running.succeed(known);
+        }
+        active = std::mem::take(&mut known.active);
+    }
+    let index = groups.len();
+    groups.push(Evaluated {
+        object,
+        running: Some(running),
+        interval,
+        ended: None,
+        active,
+        failing: BTreeMap::new(),
+    });
+    world.kernel.wake_at(first, Task::RuleGroup(index));
+}
+
+/// A group is evaluated at a fixed offset within its interval, which spreads groups
+/// (prometheus rules/group.go: EvalTimestamp, a hash there, a draw here).
+fn first_evaluation(world: &World<'_>, object: ObjectId, group: &str, interval: Duration) -> Time {
+    let interval = interval.as_nanos().max(1);
+    let name = format!("evaluation offset of {} in {}", group, world.api.get(object).key);
+    let millis = (interval / 1_000_000).max(1);
+    let offset = stream(world.options.seed, &name).next_u64() % millis * 1_000_000;
+    let now = world.now().as_nanos();
+    let base = now - now % interval + offset;
+    Time::from_nanos(if base > now { base } else { base + interval })
+}
+
+/// Prometheus has a group no more. Its series are marked as stale two intervals later.
+fn end(world: &mut World<'_>, index: usize) {
+    let now = world.now();
+    let group = &mut world.prometheus.rules.groups[index];
+    group.ended = Some(now);
+    let at = now + Duration::from_nanos(group.interval.as_nanos().saturating_mul(2));
+    world.kernel.wake_at(at, Task::RuleGroup(index));
+}
+
+/// Evaluates a group, or marks its series as stale once it has been gone for long enough.
+pub(crate) fn evaluate(world: &mut World<'_>, index: usize) {
+    let now = world.now();
+    let State { storage, rules, .. } = &mut world.prometheus;
+    let group = &mut rules.groups[index];
+    if let Some(ended) = group.ended {
+        let due = ended + Duration::from_nanos(group.interval.as_nanos().saturating_mul(2));
+        if let Some(running) = group.running.take_if(|_| due <= now) {
+            running.end(storage, in_ms(ended));
+        }
+        return;
+    }
+    let Some(running) = &mut group.running else { return };
+    let failures = running.evaluate(storage, in_ms(now));
+    let next = now + group.interval;
+    world.kernel.wake_at(next, Task::RuleGroup(index));
+    let mut failing = BTreeMap::new();
+    for failure in failures {
+        match failure.error {
+            RuleError::NotSimulated(what) => report_failure(world, index, failure.rule, what),
+            error => drop(failing.insert(failure.rule, format!("{}: {error}", failure.name))),
+        }
+    }
+    let group = &mut world.prometheus.rules.groups[index];
+    if group.failing != failing {
+        group.failing = failing;
+        let object = group.object;
+        tell_rules(world, object);
+    }
+    tell_alerts(world, index);
+}
+
+/// The alerts that are pending.
+pub(crate) fn pending<'w>(world: &'w World<'_>) -> impl Iterator<Item = &'w AlertStatus> {
+    let alerts = world.prometheus.rules.groups.iter().flat_map(|group| group.active.values());
+    alerts.filter(|alert| alert.state == AlertState::Pending)
+}
+
+fn report_failure(world: &mut World<'_>, index: usize, rule: usize, what: String) {
+    let running = world.prometheus.rules.groups[index].running.as_ref();
+    let place = running.map_or(String::new(), |running| running.group().rules[rule].place.to_string());
+    world.not_simulated(what, place, "the rule gives nothing");
+}
+
+/// What Prometheus has of a PrometheusRule.
+fn tell_rules(world: &mut World<'_>, object: ObjectId) {
+    let name = resource_name(&world.api.get(object).key);
+    let mut status = RulesStatus {
+        namespace: name.namespace,
+        name: name.name,
+        alerts: Vec::new(),
+        records: Vec::new(),
+        failing: Vec::new(),
+    };
+    for known in world.prometheus.rules.groups.iter().filter(|known| known.is_live(object)) {
+        for rule in known.running.iter().flat_map(|running| &running.group().rules) {
+            match &rule.kind {
+                Kind::Alerting(alerting) => status.alerts.push(alerting.alert.clone()),
+                Kind::Recording { record, .. } => status.records.push(record.clone()),
+            }
+        }
+        status.failing.extend(known.failing.values().cloned());
+    }
+    world.emit(Source::Prometheus, Event::Rules(status));
+}
+
+/// Tells of each alert of a group whose state is another than at the last call.
+fn tell_alerts(world: &mut World<'_>, index: usize) {
+    let name = resource_name(&world.api.get(world.prometheus.rules.groups[index].object).key);
+    let group = &mut world.prometheus.rules.groups[index];
+    let mut before = std::mem::take(&mut group.active);
+    if let Some(running) = group.running.as_ref().filter(|_| group.ended.is_none()) {
+        for alert in running.active() {
+            let status = status(&name, &running.group().name, alert);
+            let known = group.active.get(&alert.labels);
+            if known.is_none_or(|known| known.state < status.state) {
+                group.active.insert(alert.labels.clone(), status);
+            }
+        }
+    }
+    let is_new = |(labels, status): &(&Labels, &AlertStatus)| {
+        before.remove(*labels).is_none_or(|known| known.state != status.state)
+    };
+    let changed: Vec<AlertStatus> =
+        group.active.iter().filter(is_new).map(|(_, status)| status.clone()).collect();
+    let over = before.into_values().map(|known| AlertStatus { state: AlertState::Inactive, ..known });
+    for status in over.chain(changed) {
+        world.emit(Source::Prometheus, Event::Alert(status));
+    }
+}
+
+fn status(name: &timeline::ResourceName, group: &str, alert: &rules::Alert) -> AlertStatus {
+    let labels = alert.labels.iter().filter(|label| &*label.name != "alertname");
+    AlertStatus {
+        namespace: name.namespace.clone(),
+        rules: name.name.clone(),
+        group: group.to_owned(),
+        alert: alert.labels.get("alertname").unwrap_or_default().to_owned(),
+        state: match alert.state {
+            rules::AlertState::Inactive => AlertState::Inactive,
+            rules::AlertState::Pending => AlertState::Pending,
+            rules::AlertState::Firing => AlertState::Firing,
+        },
+        labels: labels.map(|label| (label.name.to_string(), label.value.to_string())).collect(),
+        annotations: alert.annotations.clone(),
+        value: alert.value_text(),
+        active_at: Time::ZERO + Duration::from_millis(u64::try_from(alert.active_at_ms).unwrap_or(0)),
+    }
+}
+
+fn in_ms(time: Time) -> i64 {
+    // A virtual time fits: 2^63 ms are 292 million years.
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

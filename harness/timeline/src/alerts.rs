@@ -1,0 +1,66 @@
+//! The alerts of one name, followed through a run.
+
+use std::collections::BTreeMap;
+
+use scenario::{AlertRef, AlertWord};
+
+use crate::{AlertState, AlertStatus, Holds, RulesStatus};
+
+/// What tells the alerts of a name apart: their PrometheusRule, group and labels.
+type Key = (String, String, String, BTreeMap<String, String>);
+
+/// The rules that define alerts of a name, and those alerts that are pending or firing.
+///
+/// As on Prometheus' page of rules, the alerts of a name are together in the state of the one that is
+/// furthest: firing where one fires, else pending where one is pending, else inactive.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Alerts {
+    /// The PrometheusRules that define the alert, and whether its rules could be evaluated.
+    defined: BTreeMap<(String, String), bool>,
+    active: BTreeMap<Key, AlertState>,
+}
+
+impl Alerts {
+    /// What Prometheus has of a PrometheusRule changed; `None` where it defines no such alert.
+    pub(crate) fn load(&mut self, alert: &AlertRef, wanted: AlertWord, status: &RulesStatus) -> Option<Holds> {
+        let key = (status.namespace.clone(), status.name.clone());
+        let (before, failing) = (self.defined.remove(&key), format!("{}: ", alert.name));
+        if status.alerts.contains(&alert.name) {
+            let works = !status.failing.iter().any(|failed| failed.starts_with(&failing));
+            self.defined.insert(key.clone(), works);
+        }
+        (before != self.defined.get(&key).copied()).then(|| self.holds(wanted))
+    }
+
+    /// An alert changed; `None` where it is another.
+    pub(crate) fn change(&mut self, alert: &AlertRef, wanted: AlertWord, status: &AlertStatus) -> Option<Holds> {
+        if !alert.refers_to(&status.alert, &status.labels) {
+            return None;
+        }
+        let AlertStatus { namespace, rules, group, labels, .. } = status.clone();
+        let key = (namespace, rules, group, labels);
+        match status.state {
+            AlertState::Inactive => drop(self.active.remove(&key)),
+            AlertState::Pending | AlertState::Firing => drop(self.active.insert(key, status.state)),
+        }
+        Some(self.holds(wanted))
+    }
+
+    fn holds(&self, wanted: AlertWord) -> Holds {
+        let state = match self.active.values().max() {
+            Some(state) => *state,
+            // Nothing is known of an alert whose rules all fail.
+            None if self.defined.values().any(|works| *works) => AlertState::Inactive,
+            None => return Holds::Undefined,
+        };
+        Holds::from(state == state_of(wanted))
+    }
+}
+
+fn state_of(word: AlertWord) -> AlertState {
+    match word {
+        AlertWord::Inactive => AlertState::Inactive,
+        AlertWord::Pending => AlertState::Pending,
+        AlertWord::Firing => AlertState::Firing,
+    }
+}
