@@ -289,11 +289,12 @@ fn told_by(status: &AlertStatus) -> &str {
     by_name.or_else(|| status.annotations.values().next()).map_or("", String::as_str)
 }
 
-/// Which of the alerts of a name it is, in one text: what it tells, or its labels.
+/// Which of the alerts of a name it is, in one text: what it tells, or its labels where it tells nothing or is
+/// over.
 pub(crate) fn alert_name(status: &AlertStatus) -> String {
-    match told_by(status) {
-        "" => labels_text(status),
-        text => text.to_owned(),
+    match (status.state, told_by(status)) {
+        (AlertState::Inactive, _) | (_, "") => labels_text(status),
+        (AlertState::Pending | AlertState::Firing, text) => text.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The timeline as a person would tell it: what changed, with the many alike as one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use timeline::{
     AlertState, AnalysisPhase, ApplicationStatus, Commit, CommitReason, Entry, Event, Measurement, PodPhase, PodStatus,
@@ -12,6 +12,7 @@ use crate::numbers::{clock, counted};
 use crate::page::Detail;
 use crate::sentence::{Mark, Sentence, alert_mark, alert_name, alert_verb, outcome, resource, with_message};
 
+mod alerts;
 mod changes;
 mod traffic;
 
@@ -36,7 +37,8 @@ pub(crate) fn tell(timeline: &Timeline, detail: Detail) -> Vec<Line> {
             timeline.entries.iter().map(|entry| line(entry, Sentence::of(&entry.event))).collect()
         }
         Detail::Story => {
-            let mut narrator = Narrator { served: traffic::served(timeline), ..Narrator::default() };
+            let (served, unheard) = (traffic::served(timeline), alerts::unheard(timeline));
+            let mut narrator = Narrator { served, unheard, ..Narrator::default() };
             for (index, entry) in timeline.entries.iter().enumerate() {
                 narrator.hear(index, entry);
             }
@@ -61,6 +63,8 @@ struct Narrator {
     warnings: BTreeMap<(String, String), ()>,
     /// What clients experienced, told at the entry at which it was complete.
     served: BTreeMap<usize, Sentence>,
+    /// The entries of alerts that nobody was told of.
+    unheard: BTreeSet<usize>,
 }
 
 /// What makes entries alike.
@@ -116,6 +120,7 @@ impl Narrator {
                     self.say(entry, sentence);
                 }
             }
+            Event::Alert(_) if self.unheard.contains(&index) => {}
             Event::Alert(alert) => {
                 let alike = Alike::Alerts { alert: alert.alert.clone(), state: alert.state };
                 self.gather(entry, alike, alert_name(alert));
@@ -266,7 +271,7 @@ impl Group {
             Alike::Alerts { alert, state } => {
                 let names = match self.names.len() {
                     0..=MAX_NAMES => self.names.join("; "),
-                    many => counted(many, "time"),
+                    many => format!("{many} of them"),
                 };
                 let text = format!("alert {alert} {}{since}", alert_verb(*state));
                 Sentence::new(alert_mark(*state), with_message(text, &names))
@@ -333,6 +338,70 @@ mod tests {
                 "01:31 ? 1 canary pod pending (3.2): 0/4 nodes are available: 4 Insufficient nvidia.com/gpu",
             ],
         );
+    }
+
+    fn alert(pod: &str, state: AlertState) -> Event {
+        Event::Alert(timeline::AlertStatus {
+            namespace: "ai".into(),
+            rules: "serving".into(),
+            group: "g".into(),
+            alert: "Unreachable".into(),
+            state,
+            labels: BTreeMap::from([("pod".to_owned(), pod.to_owned())]),
+            annotations: BTreeMap::from([("summary".to_owned(), format!("{pod} does not answer"))]),
+            value: "0".into(),
+            active_at: Time::ZERO,
+        })
+    }
+
+    #[test]
+    fn an_alert_is_told_from_pending_to_its_end_and_not_where_it_never_fired() {
+        let states = |recorder: Recorder, list: &[(u64, &str, AlertState)]| {
+            list.iter().fold(recorder, |recorder, (at, pod, state)| {
+                recorder.at(*at, Source::Prometheus, alert(pod, *state))
+            })
+        };
+        let (pending, firing, over) = (AlertState::Pending, AlertState::Firing, AlertState::Inactive);
+        let recorder = states(
+            Recorder::new(),
+            &[
+                (10_000, "a", pending),
+                (20_000, "b", pending),
+                (60_000, "a", over),
+                (140_000, "b", firing),
+                (200_000, "b", over),
+                (300_000, "a", pending),
+            ],
+        );
+        check(
+            recorder,
+            &[
+                "00:20 ? alert Unreachable is pending: b does not answer",
+                "02:20 ✗ alert Unreachable fires: b does not answer",
+                "03:20   alert Unreachable is over: pod=b",
+                "05:00 ? alert Unreachable is pending: a does not answer",
+            ],
+        );
+        let pods = ["a", "b", "c", "d", "e"];
+        let many = states(Recorder::new(), &pods.map(|pod| (10_000, pod, firing)));
+        check(many, &["00:10 ✗ alert Unreachable fires: 5 of them"]);
+    }
+
+    #[test]
+    fn rules_are_told_where_they_fail() {
+        let rules = |failing: &[&str]| {
+            Event::Rules(timeline::RulesStatus {
+                namespace: "ai".into(),
+                name: "serving".into(),
+                alerts: vec!["Slow".into()],
+                records: Vec::new(),
+                failing: failing.iter().map(ToString::to_string).collect(),
+            })
+        };
+        let recorder = Recorder::new()
+            .at(10_000, Source::Prometheus, rules(&[]))
+            .at(40_000, Source::Prometheus, rules(&["Slow: many-to-many matching not allowed"]));
+        check(recorder, &["00:40 ? rules of serving fail: Slow: many-to-many matching not allowed"]);
     }
 
     #[test]

@@ -98,6 +98,12 @@ pub(crate) fn never(
         let message = format!("at {at} it was {}", found(run, state, held));
         return Ok(Finding::failed(message).at(at).because_of([held.index]));
     }
+    if matches!(state, State::Alert(..)) && seen().all(|seen| seen.holds == Holds::Undefined) {
+        return Ok(Finding::inconclusive(format!(
+            "no rule that defines it gave a result between {} and {}: nothing was exercised",
+            from.at, until.at
+        )));
+    }
     let last = seen().last();
     let Some(last) = last else {
         return Ok(Finding::inconclusive(format!(

@@ -2,7 +2,9 @@ use units::Time;
 
 use crate::{Entry, Event};
 
-/// The version of the recorded form that this build writes.
+/// The version of the recorded form that this build writes. Kinds of events and keys that may be left out come
+/// without a new version: what an earlier build wrote is read, and an earlier build refuses a kind that it does not
+/// know by its name.
 pub const FORMAT: u32 = 1;
 
 /// The most entries that a recording may have.

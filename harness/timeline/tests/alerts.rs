@@ -104,7 +104,7 @@ fn what_no_rule_defines_was_not_exercised() {
         .settled(99_000);
     check("alert: Slow, never: firing", &failing, Inconclusive, "nothing was exercised");
     let gone = run().at(20_000, Source::Prometheus, rules(&[], &[])).settled(99_000);
-    check("alert: Slow, stays: inactive, of: merge", &gone, Failed, "at 00:20 it was no longer defined");
+    check("alert: Slow, becomes: firing", &gone, Failed, "since 00:20 it is no longer defined");
 }
 
 #[test]
