@@ -1,7 +1,7 @@
 use timeline::{
-    AlertState, AlertStatus, AnalysisPhase, AnalysisRunStatus, ApplicationStatus, Commit, CommitReason, EndReason, Event, Measurement,
-    PodStatus, Requests, ResourceName, Role, RolloutPhase, RolloutStatus, RolloutVersion, RulesStatus,
-    SyncOutcome,
+    AlertState, AlertStatus, AnalysisPhase, AnalysisRunStatus, ApplicationStatus, Commit, CommitReason,
+    EndReason, Event, Measurement, PodStatus, Requests, ResourceName, Role, RolloutPhase, RolloutStatus,
+    RolloutVersion, RulesStatus, SyncOutcome,
 };
 
 use crate::numbers::{count, percent, short_commit};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use timeline::{
-    AlertState, AnalysisPhase, ApplicationStatus, Commit, CommitReason, Entry, Event, Measurement, PodPhase, PodStatus,
-    Recorded, ResourceSynced, Role, RolloutStatus, Source, SyncOutcome, Timeline,
+    AlertState, AnalysisPhase, ApplicationStatus, Commit, CommitReason, Entry, Event, Measurement, PodPhase,
+    PodStatus, Recorded, ResourceSynced, Role, RolloutStatus, Source, SyncOutcome, Timeline,
 };
 use units::{Duration, Time};
 
@@ -398,9 +398,11 @@ mod tests {
                 failing: failing.iter().map(ToString::to_string).collect(),
             })
         };
-        let recorder = Recorder::new()
-            .at(10_000, Source::Prometheus, rules(&[]))
-            .at(40_000, Source::Prometheus, rules(&["Slow: many-to-many matching not allowed"]));
+        let recorder = Recorder::new().at(10_000, Source::Prometheus, rules(&[])).at(
+            40_000,
+            Source::Prometheus,
+            rules(&["Slow: many-to-many matching not allowed"]),
+        );
         check(recorder, &["00:40 ? rules of serving fail: Slow: many-to-many matching not allowed"]);
     }
 

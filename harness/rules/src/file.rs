@@ -163,7 +163,9 @@ fn read_rule(node: &Node, group_labels: &[TextEntry<'_>]) -> Result<Rule, Refusa
             labels: labels.map(|entry| template(entry, "label")).collect::<Result<_, _>>()?,
             annotations: read_annotations(&fields)?,
         }),
-        (Some(_), Some(_)) => return Err(node.problem("only one of `record` and `alert` must be set").into()),
+        (Some(_), Some(_)) => {
+            return Err(node.problem("only one of `record` and `alert` must be set").into());
+        }
         (None, None) => return Err(node.problem("one of `record` or `alert` must be set").into()),
     };
     Ok(Rule { kind, expr, place: node.place.clone() })
@@ -175,7 +177,9 @@ fn read_expr(fields: &Fields<'_>) -> Result<Query, Refusal> {
         Some(node) if !text.is_empty() => Query::parse(&text).map_err(|error| {
             let problem = node.problem(error.to_string());
             match error {
-                QueryError::NotSimulated { .. } | QueryError::TooComplex { .. } => Refusal::NotSimulated(problem),
+                QueryError::NotSimulated { .. } | QueryError::TooComplex { .. } => {
+                    Refusal::NotSimulated(problem)
+                }
                 QueryError::Invalid { .. } => Refusal::Invalid(problem),
             }
         }),
@@ -220,7 +224,8 @@ fn read_annotations(fields: &Fields<'_>) -> Result<BTreeMap<String, Template>, R
 fn template(entry: &TextEntry<'_>, what: &str) -> Result<(String, Template), Refusal> {
     let template = Template::parse(&entry.text).map_err(|error| {
         let line = if error.line > 1 { format!(", in its line {}", error.line) } else { String::new() };
-        let problem = entry.node.problem(format!("the template of the {what} `{}`{line}: {error}", entry.name));
+        let problem =
+            entry.node.problem(format!("the template of the {what} `{}`{line}: {error}", entry.name));
         if error.not_simulated { Refusal::NotSimulated(problem) } else { Refusal::Invalid(problem) }
     });
     Ok((entry.name.to_owned(), template?))

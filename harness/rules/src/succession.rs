@@ -12,7 +12,8 @@ impl Group {
     /// Whether a server that runs this group goes on with it where it reads the other: then nothing of
     /// what is written differs but its place (group.go: Equals).
     pub fn is_same(&self, other: &Self) -> bool {
-        let are_same = |(one, two): (&Rule, &Rule)| one.kind == two.kind && one.expr.text() == two.expr.text();
+        let are_same =
+            |(one, two): (&Rule, &Rule)| one.kind == two.kind && one.expr.text() == two.expr.text();
         self.name == other.name
             && self.interval == other.interval
             && self.query_offset == other.query_offset
@@ -99,8 +100,16 @@ mod tests {
     fn a_group_is_the_same_until_anything_but_its_place_differs() {
         let written = "[{alert: A, expr: up == 0, for: 1m, labels: {severity: page}}]";
         assert!(group(written).is_same(&group(&format!("  {written}"))));
-        for (from, to) in [("up == 0", "up == 1"), ("1m", "2m"), ("page", "mail"), ("A", "B"), ("alert: A, ", "record: a, ")] {
-            let other = written.replace(from, to).replace("record: a, expr: up == 0, for: 1m", "record: a, expr: up == 0");
+        for (from, to) in [
+            ("up == 0", "up == 1"),
+            ("1m", "2m"),
+            ("page", "mail"),
+            ("A", "B"),
+            ("alert: A, ", "record: a, "),
+        ] {
+            let other = written
+                .replace(from, to)
+                .replace("record: a, expr: up == 0, for: 1m", "record: a, expr: up == 0");
             assert!(!group(written).is_same(&group(&other)), "{other}");
         }
     }

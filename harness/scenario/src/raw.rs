@@ -20,7 +20,9 @@ pub(crate) mod state;
 pub(crate) use event::Event;
 pub(crate) use expectation::{Expectation, Requests, RequestsExpectation, Temporal};
 pub(crate) use model::Model;
-pub(crate) use state::{AlertFields, ApplicationFields, ApplicationWord, Moment, ResourceFields, RolloutFields};
+pub(crate) use state::{
+    AlertFields, ApplicationFields, ApplicationWord, Moment, ResourceFields, RolloutFields,
+};
 
 /// A rehearsal: which model is merged, how it behaves, what breaks and what must happen.
 #[derive(serde::Deserialize, JsonSchema)]

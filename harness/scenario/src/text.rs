@@ -6,8 +6,8 @@ use units::Duration;
 use yaml::Node;
 
 use crate::{
-    AlertRef, AlertWord, Anchor, ApplicationState, Claim, PodRole, Reached, RequestFilter, RequestKind, ResourceRef,
-    ResourceState, RolloutState, RolloutWord, State,
+    AlertRef, AlertWord, Anchor, ApplicationState, Claim, PodRole, Reached, RequestFilter, RequestKind,
+    ResourceRef, ResourceState, RolloutState, RolloutWord, State,
 };
 
 /// The longest `match:` that is shown in a line.
@@ -70,7 +70,8 @@ impl Display for ResourceRef {
 impl Display for AlertRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let labels: Vec<String> =
+            self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         if labels.is_empty() { Ok(()) } else { write!(f, "{{{}}}", labels.join(", ")) }
     }
 }

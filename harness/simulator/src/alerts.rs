@@ -13,7 +13,9 @@ use yaml::{Node, Problem, did_you_mean};
 /// The first that does not, with the alert that may be meant.
 pub fn ensure_alerts_are_defined(scenario: &Scenario, repository: &Tree) -> Result<(), Problem> {
     let unwritten = |name: &str| !is_written(scenario, repository, name);
-    let Some((alert, place)) = scenario.alerts().find(|(alert, _)| unwritten(&alert.name)) else { return Ok(()) };
+    let Some((alert, place)) = scenario.alerts().find(|(alert, _)| unwritten(&alert.name)) else {
+        return Ok(());
+    };
     let defined = defined(repository);
     let message = format!("no rule in the repository defines the alert `{}`", alert.name);
     let help = match did_you_mean(&alert.name, defined.iter().map(String::as_str)) {
@@ -33,7 +35,8 @@ fn writes(action: &Action, name: &str) -> bool {
     let in_node = |node: &Node| has_word(&node.to_yaml(), name);
     match action {
         Action::Merge(merge) => {
-            merge.edit.values().any(|node| in_node(node)) || merge.write.values().any(|text| has_word(text, name))
+            merge.edit.values().any(|node| in_node(node))
+                || merge.write.values().any(|text| has_word(text, name))
         }
         Action::Patch { with, .. } => in_node(with),
         Action::Revert(_)
@@ -49,9 +52,8 @@ fn writes(action: &Action, name: &str) -> bool {
 /// Whether the text has the word, and not only as a part of a longer one.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part)
-    })
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
 }
 
 /// The alerts that the PrometheusRules of the repository's files define.

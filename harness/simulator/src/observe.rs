@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use manifests::objects::ObjectKey;
 use scenario::{AlertRef, ResourceRef};
-use timeline::{AlertStatus, ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source};
+use timeline::{
+    AlertStatus, ApplicationStatus, Event, PodPhase, PodStatus, ResourceWritten, RolloutStatus, Source,
+};
 use units::Time;
 
 use crate::api::{Body, Change, ObjectId};

@@ -22,7 +22,12 @@ pub(crate) struct Alerts {
 
 impl Alerts {
     /// What Prometheus has of a PrometheusRule changed; `None` where it defines no such alert.
-    pub(crate) fn load(&mut self, alert: &AlertRef, wanted: AlertWord, status: &RulesStatus) -> Option<Holds> {
+    pub(crate) fn load(
+        &mut self,
+        alert: &AlertRef,
+        wanted: AlertWord,
+        status: &RulesStatus,
+    ) -> Option<Holds> {
         let key = (status.namespace.clone(), status.name.clone());
         let (before, failing) = (self.defined.remove(&key), format!("{}: ", alert.name));
         if status.alerts.contains(&alert.name) {
@@ -33,7 +38,12 @@ impl Alerts {
     }
 
     /// An alert changed; `None` where it is another.
-    pub(crate) fn change(&mut self, alert: &AlertRef, wanted: AlertWord, status: &AlertStatus) -> Option<Holds> {
+    pub(crate) fn change(
+        &mut self,
+        alert: &AlertRef,
+        wanted: AlertWord,
+        status: &AlertStatus,
+    ) -> Option<Holds> {
         if !alert.refers_to(&status.alert, &status.labels) {
             return None;
         }

@@ -4,8 +4,8 @@ use scenario::{ApplicationState, ResourceState, RolloutState, State};
 use units::Duration;
 
 use crate::{
-    AlertState, AlertStatus, AnalysisPhase, ApplicationStatus, Engine, Event, HealthStatus, OperationPhase, PodPhase, Role,
-    RolloutPhase, RolloutStatus, RolloutVersion, Source, SyncStatus,
+    AlertState, AlertStatus, AnalysisPhase, ApplicationStatus, Engine, Event, HealthStatus, OperationPhase,
+    PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion, Source, SyncStatus,
 };
 
 /// Shows an enum of the vocabulary by the word that its own project uses.

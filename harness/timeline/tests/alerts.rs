@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use timeline::testing::{Recorder, scenario};
-use timeline::{AlertState, AlertStatus, Event, Judged, RulesStatus, Source, Timeline, Verdict, Watch, judge};
+use timeline::{
+    AlertState, AlertStatus, Event, Judged, RulesStatus, Source, Timeline, Verdict, Watch, judge,
+};
 use units::Time;
 
 use AlertState::{Firing, Inactive, Pending};
@@ -78,8 +80,12 @@ fn labels_choose_among_the_alerts_of_a_name() {
 
 #[test]
 fn the_alert_that_is_furthest_decides() {
-    let changes =
-        [(20_000, "canary", Firing), (30_000, "stable", Pending), (40_000, "canary", Inactive), (50_000, "stable", Inactive)];
+    let changes = [
+        (20_000, "canary", Firing),
+        (30_000, "stable", Pending),
+        (40_000, "canary", Inactive),
+        (50_000, "stable", Inactive),
+    ];
     let timeline = with(run(), &changes).settled(99_000);
     check("alert: Slow, becomes: pending", &timeline, Passed, "at 00:40");
     check("alert: Slow, stays: firing, for: 20s", &timeline, Passed, "held for 20s");
@@ -97,7 +103,12 @@ fn an_alert_that_never_fired_did_not_become_and_its_last_state_is_told() {
 #[test]
 fn what_no_rule_defines_was_not_exercised() {
     let timeline = run().settled(99_000);
-    check("alert: Slwo, never: firing", &timeline, Inconclusive, "the run says nothing about alert Slwo: it knows Down, Slow");
+    check(
+        "alert: Slwo, never: firing",
+        &timeline,
+        Inconclusive,
+        "the run says nothing about alert Slwo: it knows Down, Slow",
+    );
     let failing = Recorder::new()
         .at(5_000, Source::Prometheus, rules(&["Slow"], &["Slow: many-to-many matching not allowed"]))
         .action(10_000, 0, "merge")
@@ -110,13 +121,25 @@ fn what_no_rule_defines_was_not_exercised() {
 #[test]
 fn a_trigger_waits_for_the_alert_to_enter_its_state() {
     let events = "[{ after: { alert: Slow, labels: { role: canary }, is: firing }, revert: last }]";
-    let scenario = scenario(&format!("[{{ at: 1s, merge: {{ delete: [a] }} }}, {}", &events[1..]), "[{ requests: { total: '> 0' } }]");
+    let scenario = scenario(
+        &format!("[{{ at: 1s, merge: {{ delete: [a] }} }}, {}", &events[1..]),
+        "[{ requests: { total: '> 0' } }]",
+    );
     let scenario::Trigger::After { reached, .. } = &scenario.events[1].trigger else { panic!("it waits") };
-    let changes = [(20_000, "stable", Firing), (30_000, "canary", Pending), (40_000, "canary", Firing), (50_000, "canary", Firing)];
+    let changes = [
+        (20_000, "stable", Firing),
+        (30_000, "canary", Pending),
+        (40_000, "canary", Firing),
+        (50_000, "canary", Firing),
+    ];
     let mut watch = Watch::new(&reached.0);
     let timeline = with(run(), &changes).settled(99_000);
-    let entered: Vec<u64> =
-        timeline.entries.iter().filter(|entry| watch.entered(entry)).map(|entry| entry.at.as_millis()).collect();
+    let entered: Vec<u64> = timeline
+        .entries
+        .iter()
+        .filter(|entry| watch.entered(entry))
+        .map(|entry| entry.at.as_millis())
+        .collect();
     assert_eq!(entered, [40_000]);
 }
 

@@ -7,9 +7,7 @@ use super::check;
 use super::state::{self, Subject};
 use crate::raw::expectation::CLAIM_KEYS;
 use crate::raw::{FromNode, Mapping, Requests, RequestsExpectation, Temporal};
-use crate::{
-    AlertWord, Anchor, Claim, Expectation, Limit, RequestFilter, RequestKind, RolloutWord, State,
-};
+use crate::{AlertWord, Anchor, Claim, Expectation, Limit, RequestFilter, RequestKind, RolloutWord, State};
 
 /// Which claims an option goes with; those that are not listed go with all.
 const OPTIONS: [(&str, &[&str]); 4] = [

@@ -5,9 +5,12 @@ use yaml::{Node, Problem, decode, did_you_mean};
 
 use super::anchor::Names;
 use super::check;
-use crate::raw::{AlertFields, ApplicationFields, ApplicationWord, ResourceFields, RolloutFields, Text, WordOr};
+use crate::raw::{
+    AlertFields, ApplicationFields, ApplicationWord, ResourceFields, RolloutFields, Text, WordOr,
+};
 use crate::{
-    AlertRef, ApplicationState, HealthWord, ResourceRef, ResourceState, RolloutState, RolloutWord, State, SyncWord,
+    AlertRef, ApplicationState, HealthWord, ResourceRef, ResourceState, RolloutState, RolloutWord, State,
+    SyncWord,
 };
 
 /// Whom a state or a claim is about.
@@ -112,7 +115,9 @@ pub(super) fn alert(node: &Node) -> Result<AlertRef, Problem> {
     if let Some(written) = node.get("labels") {
         let read: BTreeMap<String, Text> = decode(written)?;
         if read.is_empty() {
-            return Err(written.problem("`labels` says nothing").with_help("write for example `{ role: canary }`"));
+            return Err(written
+                .problem("`labels` says nothing")
+                .with_help("write for example `{ role: canary }`"));
         }
         if let Some(name) = written.get("alertname") {
             return Err(name.problem("the name of an alert stands under `alert`"));

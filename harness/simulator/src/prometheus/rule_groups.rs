@@ -92,8 +92,10 @@ fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
         let generation = world.api.get(object).generation;
         if world.prometheus.rules.refused.insert(object, generation) != Some(generation) {
             let name = world.api.get(object).key.name.to_string();
-            let message =
-                format!("PrometheusRule {name} was rejected due to invalid configuration: {}", one_line(problem));
+            let message = format!(
+                "PrometheusRule {name} was rejected due to invalid configuration: {}",
+                one_line(problem)
+            );
             world.record(Source::Kubernetes, object, true, INVALID, message);
         }
         return Vec::new();
@@ -274,8 +276,12 @@ fn tell_rules(world: &mut World<'_>, object: ObjectId) {
 
 /// Tells of each alert of a group whose state is another than at the last call.
 fn tell_alerts(world: &mut World<'_>, index: usize) {
-    let name = resource_name(&world.api.get(world.prometheus.rules.groups[index].object).key);
     let group = &mut world.prometheus.rules.groups[index];
+    let is_quiet = group.running.as_ref().is_none_or(|running| running.active().next().is_none());
+    if is_quiet && group.active.is_empty() {
+        return;
+    }
+    let name = resource_name(&world.api.get(group.object).key);
     let mut before = std::mem::take(&mut group.active);
     if let Some(running) = group.running.as_ref().filter(|_| group.ended.is_none()) {
         for alert in running.active() {

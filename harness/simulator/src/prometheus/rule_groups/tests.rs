@@ -25,7 +25,9 @@ fn world(groups: &[&str]) -> World<'static> {
 /// What is told of alerts, with the second.
 fn alerts(world: &World<'_>) -> Vec<String> {
     testing::told(world, |event| match event {
-        Event::Alert(it) => Some(format!("{} {} {:?}", it.alert, it.state, it.labels.values().collect::<Vec<_>>())),
+        Event::Alert(it) => {
+            Some(format!("{} {} {:?}", it.alert, it.state, it.labels.values().collect::<Vec<_>>()))
+        }
         _ => None,
     })
 }
@@ -66,7 +68,10 @@ fn an_alert_is_pending_for_as_long_as_its_rule_says_and_then_fires() {
     let Some(Event::Alert(status)) = events.into_iter().find(|event| matches!(event, Event::Alert(_))) else {
         panic!("nothing is told")
     };
-    assert_eq!((status.rules.as_str(), status.group.as_str(), status.namespace.as_str()), ("r", "g0", "default"));
+    assert_eq!(
+        (status.rules.as_str(), status.group.as_str(), status.namespace.as_str()),
+        ("r", "g0", "default")
+    );
     assert_eq!(status.annotations["summary"], format!("plain fails {}/s", status.value));
     assert_eq!(status.active_at.as_millis() / 1000, second(&told[0]));
     assert_eq!(values(&mut world, "ALERTS{alertstate=\"firing\", severity=\"page\"}"), [1.0]);
@@ -92,10 +97,20 @@ fn prometheus_has_the_rules_forty_seconds_after_they_are_written() {
     assert_eq!(told_rules(&world), [""; 0]);
     testing::run_until(&mut world, 40);
     assert_eq!(told_rules(&world), ["40 [\"Fails\"] [\"r\"] []"]);
-    testing::patch(&mut world, "PrometheusRule", "r", "{spec: {groups: [{name: g, rules: [{alert: B, expr: up}]}]}}");
+    testing::patch(
+        &mut world,
+        "PrometheusRule",
+        "r",
+        "{spec: {groups: [{name: g, rules: [{alert: B, expr: up}]}]}}",
+    );
     testing::run_until(&mut world, 60);
     // What changes within the lag is read when it is over.
-    testing::patch(&mut world, "PrometheusRule", "r", "{spec: {groups: [{name: g, rules: [{alert: C, expr: up}]}]}}");
+    testing::patch(
+        &mut world,
+        "PrometheusRule",
+        "r",
+        "{spec: {groups: [{name: g, rules: [{alert: C, expr: up}]}]}}",
+    );
     testing::run_until(&mut world, 200);
     assert_eq!(told_rules(&world)[1..], ["80 [\"C\"] [] []"]);
 }
@@ -113,7 +128,8 @@ fn each_rule_sees_what_the_ones_before_it_recorded() {
 
 #[test]
 fn groups_are_evaluated_on_their_own_intervals_and_by_default_as_often_as_is_scraped() {
-    let mut world = world(&["interval: 7s, rules: [{record: a, expr: '1'}]", "rules: [{record: b, expr: '1'}]"]);
+    let mut world =
+        world(&["interval: 7s, rules: [{record: a, expr: '1'}]", "rules: [{record: b, expr: '1'}]"]);
     testing::run_until(&mut world, 40 + 30 + 70);
     assert_eq!(values(&mut world, "count_over_time(a[70s])"), [10.0]);
     assert_eq!(values(&mut world, "count_over_time(b[60s])"), [2.0]);
@@ -149,7 +165,10 @@ fn an_alert_goes_on_through_a_change_of_another_rule_of_its_group() {
     assert_eq!(values(&mut world, "a"), [1.0]);
     // A group that is written as before is evaluated when it was to be.
     let groups = world.prometheus.rules.groups.len();
-    testing::apply(&mut world, &written.replace("metadata: {name: r}", "metadata: {name: r, labels: {a: b}}"));
+    testing::apply(
+        &mut world,
+        &written.replace("metadata: {name: r}", "metadata: {name: r, labels: {a: b}}"),
+    );
     testing::run_until(&mut world, 400);
     assert_eq!(world.prometheus.rules.groups.len(), groups);
 }
@@ -159,7 +178,10 @@ fn rules_that_prometheus_would_refuse_are_left_out_as_a_whole_and_the_operator_s
     for (rule, why) in [
         ("{alert: A, expr: 'sum('}", "invalid rule: "),
         ("{alert: A, expr: up, for: soon}", "`for`"),
-        ("{alert: A, expr: up, annotations: {summary: '{{ $value'}}", "the template of the annotation `summary`"),
+        (
+            "{alert: A, expr: up, annotations: {summary: '{{ $value'}}",
+            "the template of the annotation `summary`",
+        ),
         ("{alert: A, record: b, expr: up}", "only one of `record` and `alert` must be set"),
     ] {
         let mut world = world(&[&format!("rules: [{{alert: Good, expr: up}}, {rule}]")]);
@@ -170,7 +192,10 @@ fn rules_that_prometheus_would_refuse_are_left_out_as_a_whole_and_the_operator_s
             _ => None,
         });
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].starts_with("0 PrometheusRule r was rejected due to invalid configuration: "), "{said:?}");
+        assert!(
+            said[0].starts_with("0 PrometheusRule r was rejected due to invalid configuration: "),
+            "{said:?}"
+        );
         assert!(said[0].contains(why) && said[0].contains("all.yaml:"), "{said:?}");
     }
 }
@@ -185,8 +210,14 @@ fn a_rule_that_is_not_simulated_is_left_out_alone_and_reported() {
         Event::NotSimulated(it) => Some(format!("{}: {}", it.what, it.instead)),
         _ => None,
     });
-    assert!(told.iter().any(|told| told.contains("mad_over_time") && told.ends_with("its rule is left out")), "{told:?}");
-    assert!(told.iter().any(|told| told.contains("externalURL in the templates of the alert B: it is empty")), "{told:?}");
+    assert!(
+        told.iter().any(|told| told.contains("mad_over_time") && told.ends_with("its rule is left out")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|told| told.contains("externalURL in the templates of the alert B: it is empty")),
+        "{told:?}"
+    );
     assert_eq!(told_rules(&world), ["40 [\"B\"] [] []"]);
     assert_eq!(alerts(&world).len(), 2);
 }
@@ -232,7 +263,12 @@ const EXPRESSIONS: [&str; 8] = [
 
 /// A rule that is not the first of its group.
 fn rule() -> impl Strategy<Value = String> {
-    let alert = (select(vec!["A", "B"]), 0..EXPRESSIONS.len(), select(vec!["0s", "20s", "1m"]), select(vec!["0s", "30s"]))
+    let alert = (
+        select(vec!["A", "B"]),
+        0..EXPRESSIONS.len(),
+        select(vec!["0s", "20s", "1m"]),
+        select(vec!["0s", "30s"]),
+    )
         .prop_map(|(name, expr, hold, keep)| {
             let expr = EXPRESSIONS[expr].replace('"', "\\\"");
             let labels = "labels: {severity: '{{ if gt $value 1.0 }}page{{ end }}'}";
