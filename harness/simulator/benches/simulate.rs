@@ -59,22 +59,28 @@ fn verdict(scenario: &Scenario, repository: &Tree) -> Verdict {
 }
 
 /// A canary of 50 pods for an hour: scrapes, requests, the pods' lives, the controllers' passes. The
-/// figure counts the kernel's tasks; one of them is a whole scrape, with all requests since the last one.
+/// figure counts the kernel's tasks; one of them is a whole scrape, with all requests since the last one. The
+/// second figure is of the same with the repository's three alerting rules, each evaluated 120 times over the
+/// series of all pods.
 fn large_canary(criterion: &mut Criterion) {
     let repository = fixture::repository("ai-deployments");
-    let scenario = fixture::scenario("canary/good-model.yaml", |text| {
-        let resize = "events:\n  - at: 0s\n    merge:\n      title: Resize\n      edit:\n        \
-                      base/model-serving/rollout.yaml: { spec: { replicas: 50 } }\n        \
-                      overlays/production/kustomization.yaml: { patches: [{ path: model-config.yaml }] }\n";
-        let text = text.replace("events:\n", resize).replace("rate: 20/s", "rate: 200/s");
-        text + "cluster: { nodes: 80, webhook: true }\nduration: 1h\n"
-    });
+    let without_rules = "      base/monitoring/kustomization.yaml: { resources: [servicemonitor.yaml] }\n";
     let mut group = criterion.benchmark_group("model");
-    group.throughput(Throughput::Elements(run(&scenario, &repository).tasks));
     group.sample_size(20);
-    group.bench_function("events of a canary of 50 pods", |bencher| {
-        bencher.iter(|| run(&scenario, &repository).tasks);
-    });
+    for (name, monitoring) in
+        [("events of a canary of 50 pods", without_rules), ("events of a canary of 50 pods with its rules", "")]
+    {
+        let scenario = fixture::scenario("canary/good-model.yaml", |text| {
+            let resize = "events:\n  - at: 0s\n    merge:\n      title: Resize\n      edit:\n        \
+                          base/model-serving/rollout.yaml: { spec: { replicas: 50 } }\n        \
+                          overlays/production/kustomization.yaml: { patches: [{ path: model-config.yaml }] }\n";
+            let text = text.replace("events:\n", &format!("{resize}  {monitoring}"));
+            let text = text.replace("rate: 20/s", "rate: 200/s");
+            text + "cluster: { nodes: 80, webhook: true }\nduration: 1h\n"
+        });
+        group.throughput(Throughput::Elements(run(&scenario, &repository).tasks));
+        group.bench_function(name, |bencher| bencher.iter(|| run(&scenario, &repository).tasks));
+    }
     group.finish();
 }
 

@@ -64,8 +64,8 @@ fn an_alert_is_pending_for_as_long_as_its_rule_says_and_then_fires() {
     assert!(told[0].ends_with("Fails pending [\"plain\", \"page\"]"), "{told:?}");
     assert!(told[1].ends_with("Fails firing [\"plain\", \"page\"]"), "{told:?}");
     assert_eq!(second(&told[1]) - second(&told[0]), 60);
-    let events = world.entries.iter().rev().map(|entry| entry.event.clone());
-    let Some(Event::Alert(status)) = events.into_iter().find(|event| matches!(event, Event::Alert(_))) else {
+    let mut events = world.entries.iter().rev().map(|entry| entry.event.clone());
+    let Some(Event::Alert(status)) = events.find(|event| matches!(event, Event::Alert(_))) else {
         panic!("nothing is told")
     };
     assert_eq!(
