@@ -67,9 +67,10 @@ fn large_canary(criterion: &mut Criterion) {
     let without_rules = "      base/monitoring/kustomization.yaml: { resources: [servicemonitor.yaml] }\n";
     let mut group = criterion.benchmark_group("model");
     group.sample_size(20);
-    for (name, monitoring) in
-        [("events of a canary of 50 pods", without_rules), ("events of a canary of 50 pods with its rules", "")]
-    {
+    for (name, monitoring) in [
+        ("events of a canary of 50 pods", without_rules),
+        ("events of a canary of 50 pods with its rules", ""),
+    ] {
         let scenario = fixture::scenario("canary/good-model.yaml", |text| {
             let resize = "events:\n  - at: 0s\n    merge:\n      title: Resize\n      edit:\n        \
                           base/model-serving/rollout.yaml: { spec: { replicas: 50 } }\n        \

@@ -33,6 +33,8 @@ pub(super) struct Rules {
     /// The generation of those that the operator left out, as it said of each once.
     refused: BTreeMap<ObjectId, u64>,
     groups: Vec<Evaluated>,
+    /// What was told of each last.
+    told: BTreeMap<ObjectId, RulesStatus>,
 }
 
 /// A group that Prometheus has, or had.
@@ -252,7 +254,7 @@ fn report_failure(world: &mut World<'_>, index: usize, rule: usize, what: String
     world.not_simulated(what, place, "the rule gives nothing");
 }
 
-/// What Prometheus has of a PrometheusRule.
+/// Tells what Prometheus has of a PrometheusRule, where that is another than at the last call.
 fn tell_rules(world: &mut World<'_>, object: ObjectId) {
     let name = resource_name(&world.api.get(object).key);
     let mut status = RulesStatus {
@@ -271,7 +273,10 @@ fn tell_rules(world: &mut World<'_>, object: ObjectId) {
         }
         status.failing.extend(known.failing.values().cloned());
     }
-    world.emit(Source::Prometheus, Event::Rules(status));
+    if world.prometheus.rules.told.get(&object) != Some(&status) {
+        world.prometheus.rules.told.insert(object, status.clone());
+        world.emit(Source::Prometheus, Event::Rules(status));
+    }
 }
 
 /// Tells of each alert of a group whose state is another than at the last call.

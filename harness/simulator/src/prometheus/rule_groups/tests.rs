@@ -169,8 +169,9 @@ fn an_alert_goes_on_through_a_change_of_another_rule_of_its_group() {
         &mut world,
         &written.replace("metadata: {name: r}", "metadata: {name: r, labels: {a: b}}"),
     );
+    let told = told_rules(&world);
     testing::run_until(&mut world, 400);
-    assert_eq!(world.prometheus.rules.groups.len(), groups);
+    assert_eq!((world.prometheus.rules.groups.len(), told_rules(&world)), (groups, told));
 }
 
 #[test]
