@@ -203,7 +203,7 @@ fn pairs(world: &World<'_>, app: &App, project: &Project, wanted: Vec<Target>) -
     }
     let known: std::collections::BTreeSet<ObjectKey> =
         resources.iter().map(|resource| resource.key.clone()).collect();
-    let extra = managed(world, app.name()).filter(is_permitted).filter(|object| !known.contains(&object.key));
+    let extra = managed(world, app.name()).filter(|object| !known.contains(&object.key)).filter(is_permitted);
     resources.extend(extra.map(|object| compared(object.key.clone(), None, Some(object.id))));
     resources
 }

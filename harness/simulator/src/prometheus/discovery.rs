@@ -20,15 +20,15 @@ use crate::{Task, World};
 /// (prometheus discovery/manager.go: updatert; scrape/manager.go: DiscoveryReloadInterval).
 const LAG: Duration = Duration::from_secs(5);
 
-/// A target as a monitor asks for it.
+/// A target as a monitor asks for it. The pod comes first: it tells most targets apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
+    /// The pod.
+    pub(super) pod: ObjectId,
     /// The ServiceMonitor that asks for it.
     pub(super) monitor: ObjectId,
     /// The Service that leads to it.
     pub(super) service: ObjectId,
-    /// The pod.
-    pub(super) pod: ObjectId,
     /// The labels that discovery gives it.
     pub(super) labels: Labels,
     /// The time between scrapes.
@@ -57,7 +57,8 @@ pub(crate) fn discover(world: &mut World<'_>, service: ObjectId) {
 fn relearn(world: &mut World<'_>, service: ObjectId) {
     let wanted = if world.api.exists(service) { wanted(world, service) } else { Vec::new() };
     let targets = world.prometheus.targets.iter_mut().enumerate();
-    for (index, target) in targets.filter(|(_, target)| target.wanted.service == service) {
+    let scraped = targets.filter(|(_, target)| target.is_scraped() && target.wanted.service == service);
+    for (index, target) in scraped {
         if !wanted.contains(&target.wanted)
             && let Some(at) = target.give_up(world.kernel.now())
         {
@@ -132,6 +133,7 @@ fn targets(
 ) -> Vec<Wanted> {
     let service = world.api.get(service_id);
     let behind = endpoints::of(world, service_id);
+    let interval = interval(world, endpoint);
     let mut targets = Vec::new();
     for pod in behind.ready.iter().chain(&behind.not_ready) {
         let object = world.api.get(*pod);
@@ -145,7 +147,7 @@ fn targets(
             service: service_id,
             pod: *pod,
             labels: labels(known, monitor, service, object, &name, port),
-            interval: interval(world, endpoint),
+            interval,
             honor_labels: endpoint.honor_labels,
         });
     }

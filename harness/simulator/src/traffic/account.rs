@@ -42,6 +42,14 @@ impl Group {
         })
     }
 
+    /// Whether two pods have the same group, as far as a glance says: those of one ReplicaSet that run the same
+    /// model.
+    pub(super) fn is_shared(world: &World<'_>, one: ObjectId, other: ObjectId) -> bool {
+        let (one, other) = (world.api.get(one), world.api.get(other));
+        let model = |pod| as_pod(pod).and_then(|pod| pod.model.as_ref());
+        one.owner == other.owner && model(one) == model(other)
+    }
+
     /// Where no pod is ready.
     fn nobody() -> Self {
         Self { owner: Arc::default(), role: Role::Other, model: Arc::default(), step: None }

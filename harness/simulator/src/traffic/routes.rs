@@ -70,10 +70,21 @@ fn destinations(world: &World<'_>, service: ObjectId) -> Vec<(Option<ObjectId>, 
     found.collect()
 }
 
+/// The pods behind a Service, with their groups. Nearly all share the one of the pod before.
 fn pods(world: &mut World<'_>, service: ObjectId) -> Vec<(ObjectId, Group)> {
-    let ready = endpoints::of(world, service).ready.iter().filter(|pod| world.api.exists(**pod));
-    let all: Vec<(ObjectId, Option<Group>)> = ready.map(|pod| (*pod, Group::of(world, *pod))).collect();
-    if all.iter().any(|(_, group)| group.is_none()) {
+    let mut pods: Vec<(ObjectId, Group)> = Vec::new();
+    let mut without_model = false;
+    for pod in &endpoints::of(world, service).ready {
+        if !world.api.exists(*pod) {
+            continue;
+        }
+        let before = pods.last().filter(|(before, _)| Group::is_shared(world, *before, *pod));
+        match before.map(|(_, group)| group.clone()).or_else(|| Group::of(world, *pod)) {
+            Some(group) => pods.push((*pod, group)),
+            None => without_model = true,
+        }
+    }
+    if without_model {
         let place = world.api.get(service).key.to_string();
         world.not_simulated(
             "a pod without MODEL_VERSION behind the called Service",
@@ -81,5 +92,5 @@ fn pods(world: &mut World<'_>, service: ObjectId) -> Vec<(ObjectId, Group)> {
             "it gets no requests",
         );
     }
-    all.into_iter().filter_map(|(pod, group)| Some((pod, group?))).collect()
+    pods
 }
