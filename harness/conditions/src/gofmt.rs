@@ -1,7 +1,7 @@
 //! Numbers and strings as Go writes and reads them (`strconv`, `fmt`).
 
 /// `strconv.Quote`.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -5,6 +5,7 @@
 //!
 //! [`Condition::parse`] reads a text, [`Condition::evaluate`] checks it against the concrete [`Value`]
 //! and runs it, [`judge_measurement`] combines both conditions of a metric into an [`Outcome`].
+//! [`JsonPath`] finds the value of the web provider in a body.
 //! [`Condition::references_result_as`] and [`Condition::threshold`] answer a linter's questions without
 //! a value.
 //!
@@ -28,6 +29,8 @@ mod datum;
 mod error;
 mod gofmt;
 mod host;
+mod json;
+mod jsonpath;
 mod lexer;
 mod loops;
 mod measurement;
@@ -44,7 +47,10 @@ mod value;
 
 pub use condition::{Condition, Dialect};
 pub use error::{ConditionError, ErrorKind, Span};
+pub use gofmt::quote;
+pub use json::{UnreadableBody, read_body};
+pub use jsonpath::{JsonPath, JsonPathError};
 pub use measurement::{Outcome, judge_measurement};
 pub use references::ResultUse;
 pub use threshold::{Comparison, Threshold};
-pub use value::{Value, prometheus_value};
+pub use value::{Value, prometheus_value, web_value};

@@ -1,6 +1,6 @@
 //! What a metric provider measures.
 
-use crate::gofmt;
+use crate::{gofmt, json};
 
 /// The value of a measurement, that is, what a condition calls `result`.
 ///
@@ -32,6 +32,22 @@ pub fn prometheus_value(value: &Value) -> Option<String> {
             Some(format!("[{}]", samples.join(",")))
         }
         Value::Nil | Value::Text(_) | Value::Bool(_) | Value::Json(_) => None,
+    }
+}
+
+/// The value as the web provider records it in the measurement: as Go's `encoding/json` writes it
+/// (webmetric.go: getValue).
+pub fn web_value(value: &Value) -> String {
+    match value {
+        Value::Float(number) => json::number(*number),
+        Value::Floats(numbers) => {
+            let numbers: Vec<String> = numbers.iter().map(|number| json::number(*number)).collect();
+            format!("[{}]", numbers.join(","))
+        }
+        Value::Nil => "null".to_owned(),
+        Value::Text(text) => json::string(text),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Json(json) => json::text(json),
     }
 }
 
