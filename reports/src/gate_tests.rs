@@ -1,6 +1,6 @@
 //! What came of unit tests of gates.
 
-use gates::{CaseResult, Measured};
+use gates::{CaseResult, Measured, Question};
 use promql::Value;
 use serde_json::{Value as Json, json};
 use timeline::{AnalysisPhase, Verdict};
@@ -84,11 +84,15 @@ fn tell_measurement(page: &mut Page, measured: &Measured) {
     let phase = span(tone(Some(measured.phase)), format!(" {}", measured.phase));
     page.line([plain(format!("      {at}  "))], [span(Tone::Strong, title), phase]);
     let lead = |word: &str| [span(Tone::Dim, format!("             {word:<10}"))];
-    page.line(lead("query"), [plain(measured.query.split_whitespace().collect::<Vec<_>>().join(" "))]);
+    let (kind, asked) = question(measured);
+    page.line(lead(kind), [plain(asked.split_whitespace().collect::<Vec<_>>().join(" "))]);
     if let Some(value) = &measured.value {
         let samples = counted(measured.samples as usize, "sample");
         let read = format!("  ({} series, {samples})", measured.series);
         page.line(lead("result"), [plain(result(value)), span(Tone::Dim, read)]);
+    }
+    if measured.value.is_none() && !measured.recorded.is_empty() {
+        page.line(lead("result"), [plain(&measured.recorded)]);
     }
     if !measured.condition.is_empty() {
         page.line(lead("condition"), [plain(&measured.condition)]);
@@ -100,6 +104,15 @@ fn tell_measurement(page: &mut Page, measured: &Measured) {
         page.line(lead("help"), [plain(&measured.help)]);
     }
     page.line(lead("counters"), [plain(counters(measured))]);
+}
+
+/// What was asked, and of whom.
+fn question(measured: &Measured) -> (&'static str, &str) {
+    match &measured.question {
+        Question::Query(query) => ("query", query),
+        Question::Url(url) => ("url", url),
+        Question::Job(metric) => ("job", metric),
+    }
 }
 
 fn tone(phase: Option<AnalysisPhase>) -> Tone {
@@ -191,11 +204,12 @@ fn case_json(case: &CaseResult) -> Json {
 /// Values as texts: JSON knows neither NaN nor infinity.
 fn measured_json(measured: &Measured) -> Json {
     let numbers = measured.numbers.as_ref();
+    let (kind, asked) = question(measured);
     json!({
         "at": measured.at.as_secs_f64(), "metric": measured.metric, "number": measured.number,
         "phase": measured.phase.to_string(), "message": measured.message, "condition": measured.condition,
         "value": numbers.map(|numbers| numbers.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "series": measured.series, "samples": measured.samples, "query": measured.query, "help": measured.help,
+        "series": measured.series, "samples": measured.samples, kind: asked, "recorded": measured.recorded, "help": measured.help,
         "metric_phase": measured.counters.phase.to_string(),
         "successful": measured.counters.successful, "failed": measured.counters.failed,
         "inconclusive": measured.counters.inconclusive, "errors": measured.counters.error,

@@ -10,7 +10,7 @@ use cluster::host::{About, Cluster, Docker, Journal, Kept, Kind, Made, Note, Pla
 use cluster::{Demand, Rehearsal, Repository, Session, Stage, Supply};
 use futures::stream::{StreamExt as _, iter};
 use manifests::tree::Tree;
-use scenario::Scenario;
+use scenario::{Answer, Question, Scenario};
 use simulator::Render;
 use timeline::{NotSimulated, SlowBound, StageTime, Timeline};
 use tokio::runtime::Runtime;
@@ -76,6 +76,9 @@ pub(crate) fn run_all(
     jobs: usize,
     wanted: &[Wanted<'_>],
 ) -> Result<Vec<Ran>, Failure> {
+    for wanted in wanted {
+        no_server_answers(wanted.scenario)?;
+    }
     let runtime = Runtime::new().map_err(Failure::defect)?;
     runtime.block_on(async {
         let docker = Docker::find().await?;
@@ -101,6 +104,19 @@ pub(crate) fn run_all(
             (ran, _) => ran,
         }
     })
+}
+
+/// On a cluster a Job runs for real, and a web metric asks a real server.
+///
+/// # Errors
+/// An answer to a web metric: no server of the cluster would give it.
+fn no_server_answers(scenario: &Scenario) -> Result<(), Problem> {
+    let of_url = |answer: &&Answer| matches!(answer.to, Question::Url(..));
+    let Some(answer) = scenario.answers.iter().find(of_url) else { return Ok(()) };
+    let problem = Problem::at(&answer.place, "on the engine `kind` nothing serves an answer to a URL");
+    Err(problem.with_help(
+        "run the scenario with the engine `sim`; on a cluster web metrics ask the real server, and Jobs run for real",
+    ))
 }
 
 /// What ends a run before its time, once it has happened.

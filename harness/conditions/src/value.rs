@@ -53,7 +53,7 @@ pub fn web_value(value: &Value) -> String {
 
 impl Value {
     /// Whether upstream reports that the provider returned no data (evaluate.go: isNilOrEmpty).
-    pub(crate) fn is_nil_or_empty(&self) -> bool {
+    pub fn is_nil_or_empty(&self) -> bool {
         match self {
             Value::Nil | Value::Json(serde_json::Value::Null) => true,
             Value::Floats(samples) => samples.is_empty(),

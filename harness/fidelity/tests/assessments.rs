@@ -88,7 +88,10 @@ impl Draw {
                 phase,
                 value: String::new(),
                 message,
-                finished: Time::ZERO,
+                started: Time::ZERO,
+                finished: Some(Time::ZERO),
+                job: None,
+                resume: None,
             });
             count(&mut result, phase);
         }

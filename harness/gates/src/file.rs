@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use manifests::objects::analysis::Argument;
 use promql::{Labels, notation};
+use scenario::Answer;
 use timeline::AnalysisPhase;
 use units::Duration;
 use yaml::{Node, Place, Problem, Source, decode};
@@ -44,6 +45,8 @@ pub struct Case {
     pub place: Place,
     /// The series and their samples, one each interval.
     pub series: Vec<(Labels, Vec<Option<f64>>)>,
+    /// What web metrics and Jobs are answered; the times count from the first sample.
+    pub answers: Vec<Answer>,
     /// When the run begins, counted from the first sample.
     pub start: Duration,
     /// When it is told to end.
@@ -192,13 +195,26 @@ fn read_case(case: &raw::Case, node: &Node, problems: &mut Vec<Problem>) -> Case
         }
         series.push((labels, values));
     }
+    let answers = read_answers(at(node, &["answers"]), problems);
     let claims = claims(&case.expect, at(node, &["expect"]));
     if claims.is_empty() {
         let problem = at(node, &["expect"]).problem("nothing is expected");
         problems.push(problem.with_help("add at least one claim, or the case proves nothing"));
     }
     let (name, place) = (case.name.clone(), node.place.clone());
-    Case { name, place, series, start, terminate: case.terminate, claims }
+    Case { name, place, series, answers, start, terminate: case.terminate, claims }
+}
+
+fn read_answers(node: &Node, problems: &mut Vec<Problem>) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for node in node.as_seq().unwrap_or_default() {
+        match Answer::read(node) {
+            Ok(answer) if answer.model.is_none() => answers.push(answer),
+            Ok(_) => problems.push(at(node, &["model"]).problem("a test of a gate has no model")),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    answers
 }
 
 fn claims(expect: &raw::Expect, node: &Node) -> Vec<Claim> {

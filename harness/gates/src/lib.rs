@@ -19,7 +19,7 @@ use schemars::generate::SchemaSettings;
 pub use file::{Case, Claim, ExpectedMeasurement, GateTests, What};
 pub use gate::Templates;
 pub use run::CaseResult;
-pub use simulator::gate::Measured;
+pub use simulator::gate::{Measured, Question};
 
 /// The JSON schema of a file of gate tests, for editors. In draft 7, which the YAML language server reads.
 pub fn schema() -> serde_json::Value {

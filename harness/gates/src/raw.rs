@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use scenario::AnswerForm;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use timeline::AnalysisPhase;
@@ -45,6 +46,10 @@ pub(crate) struct Case {
     /// What Prometheus holds, in the notation of promtool's unit tests.
     #[serde(default)]
     pub(crate) input_series: Vec<Series>,
+    /// What web metrics and Jobs are answered; the times count from the first sample.
+    #[serde(default)]
+    #[expect(dead_code, reason = "they are read from their nodes")]
+    pub(crate) answers: Vec<AnswerForm>,
     /// When the AnalysisRun begins, counted from the first sample; 0s if left out.
     #[serde(default)]
     pub(crate) start: Option<Duration>,

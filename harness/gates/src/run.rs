@@ -50,7 +50,8 @@ impl GateTests {
 }
 
 fn run(tests: &GateTests, case: &Case, analysis: &MergedAnalysis) -> Result<CaseResult, Problem> {
-    let mut run = GateRun::new(analysis, storage(tests, case)?, Time::ZERO + case.start);
+    let mut run =
+        GateRun::new(analysis, storage(tests, case)?, case.answers.clone(), Time::ZERO + case.start);
     check_names(case, &run)?;
     let longest = case.series.iter().map(|(_, values)| values.len()).max().unwrap_or(0) as u64;
     let end = Time::ZERO + (tests.interval * longest.saturating_sub(1)).max(case.start);
@@ -66,7 +67,7 @@ fn run(tests: &GateTests, case: &Case, analysis: &MergedAnalysis) -> Result<Case
             let message = format!("the run takes more than {MAX_MEASUREMENTS} measurements");
             return Err(Problem::at(&case.place, message).with_help("say when it is to `terminate`"));
         }
-        let due = run.next_due().filter(|_| !run.status().is_completed());
+        let due = run.next_due(now).filter(|_| !run.status().is_completed());
         // A metric without an end is measured for as long as there are samples.
         let due = due.filter(|due| *due <= end || !run.is_endless());
         now = match (due, terminate.filter(|terminate| *terminate > now)) {

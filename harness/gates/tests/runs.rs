@@ -22,6 +22,14 @@ spec:
     )
 }
 
+/// The same with another provider.
+fn of(provider: &str, metric: &str) -> String {
+    template(metric).replace("prometheus: { address: 'http://p.m:9090', query: x }", provider)
+}
+
+const JOB: &str =
+    "job: { spec: { template: { spec: { restartPolicy: Never, containers: [{ name: a }] } } } }";
+
 fn tests(case: &str) -> String {
     format!("{{name: t, templates: [x], args: {{token: t}}, interval: 10s, cases: [{{name: c, {case}}}]}}")
 }
@@ -131,15 +139,63 @@ fn what_is_not_simulated_is_refused_by_name() {
     let query = |query: &str| {
         template("successCondition: result[0] < 5").replace("query: x", &format!("query: '{query}'"))
     };
-    let web = template("successCondition: x")
-        .replace("prometheus: { address: 'http://p.m:9090', query: x }", "web: { url: x }");
     let cases = [
         (query("histogram_count(x)"), "PromQL function `histogram_count`"),
-        (web, "the metric provider `web`"),
+        (of("datadog: { query: x }", "successCondition: x"), "the metric provider `datadog`"),
+        (
+            of("web: { url: 'http://q.e/s' }", "successCondition: x"),
+            "http://q.e/s is asked, and nothing under `answers`",
+        ),
+        (of(JOB, "successCondition: x"), "the Job of the metric `m` runs, and nothing under `answers`"),
     ];
     for (template, expected) in cases {
         let problems = run(&tests("expect: {run: Failed}"), &template).unwrap_err();
         assert!(problems[0].to_string().contains(expected), "{}", problems[0]);
         assert!(problems[0].to_string().contains("templates.yaml:"), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn a_web_metric_is_answered_by_the_case() {
+    let template = of(
+        "web: { url: 'http://q.e/s', jsonPath: '{$.score}' }",
+        "interval: 30s\n      count: 3\n      failureLimit: 1\n      successCondition: result > 0.9",
+    );
+    let case = "answers: [{url: '*', until: 20s, body: {score: 0.95}}, {url: 'http://q.e/*', until: 50s, takes: 4s, body: {score: 0.5}},
+        {url: '*', status: 500}], expect: {
+        run: Running, metrics: {m: {successful: 1, failed: 1, errors: 1, measurements: [
+            {at: 0s, value: 0.95, phase: Successful}, {at: 30s, value: 0.5, phase: Failed},
+            {at: 64s, phase: Error, message: 'received non 2xx response code: 500'}]}}}, terminate: 70s";
+    let against = against(&run(&tests(case), &template).unwrap());
+    assert_eq!(against, ["the run is Running: the run is Successful"]);
+}
+
+#[test]
+fn a_job_ends_as_the_case_says() {
+    let template = of(JOB, "count: 1");
+    let case = "answers: [{job: m, takes: 20s, ends: Failed}], expect: {
+        run: Failed, metrics: {m: {failed: 1, measurements: [{phase: Failed}]}}}";
+    let results = run(&tests(case), &template).unwrap();
+    assert_eq!(against(&results), [""; 0]);
+    // It is looked at ever less often.
+    let seen = results[0].measured[0].at.as_secs_f64();
+    assert!((20.0..27.0).contains(&seen), "{seen}");
+    let told = "answers: [{job: m, takes: 10m}], terminate: 30s, expect: {
+        run: Inconclusive, completed: 30s, metrics: {m: {inconclusive: 1, measurements: [{at: 30s, message: Metric Terminated}]}}}";
+    assert_eq!(against(&run(&tests(told), &template).unwrap()), [""; 0]);
+}
+
+#[test]
+fn an_answer_that_is_none_is_told_with_its_line() {
+    for (answers, expected) in [
+        ("[{url: x, ends: Failed}]", "`ends` goes with `job`"),
+        ("[{url: x, model: a}]", "a test of a gate has no model"),
+        ("[{url: x, boddy: a}]", "did you mean `body`?"),
+        ("[{url: x, body: {a: .nan}}]", "JSON has neither"),
+    ] {
+        let case = format!("answers: {answers}, expect: {{run: Failed}}");
+        let problems = run(&tests(&case), &template("count: 1")).unwrap_err();
+        let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(told.contains(expected) && told.contains("tests.yaml:1:"), "{told}");
     }
 }

@@ -56,8 +56,8 @@ fn a_metric_is_refused_in_upstreams_words() {
         metric("provider: {web: {url: u}, prometheus: {query: up}}").check().unwrap_err(),
         "multiple providers specified"
     );
-    let web = metric("provider: {web: {url: u}}").check().unwrap();
-    assert_eq!(web.provider, CheckedProvider::Other("web".to_owned()));
+    let datadog = metric("provider: {datadog: {query: q}}").check().unwrap();
+    assert_eq!(datadog.provider, CheckedProvider::Other("datadog".to_owned()));
 }
 
 #[test]
@@ -95,6 +95,27 @@ fn arguments_go_into_every_text_of_a_metric() {
     assert_eq!(prometheus.query, "up{role=\"a\"b\\c\"}");
     assert_eq!(metric.places, written.places);
     assert_eq!(written.resolve(&args[1..]).unwrap_err(), "failed to resolve {{args.every}}");
+}
+
+#[test]
+fn arguments_go_into_requests_and_jobs_too() {
+    let args = [("name", "model"), ("token", "abc")].map(|(name, value)| Argument::with_value(name, value));
+    let web = "provider: {web: {url: 'http://q/{{args.name}}', method: POST, jsonPath: '{$.{{args.name}}}', \
+               headers: [{key: Authorization, value: 'Bearer {{args.token}}'}], jsonBody: {'{{args.name}}': [1, '{{args.token}}']}}}";
+    let CheckedProvider::Web(web) = metric(web).resolve(&args).unwrap().check().unwrap().provider else {
+        panic!()
+    };
+    assert_eq!((web.url.as_str(), web.json_path.as_str()), ("http://q/model", "{$.model}"));
+    assert_eq!(web.headers[0].value, "Bearer abc");
+    assert_eq!(web.json_body, Some(serde_json::json!({"model": [1, "abc"]})));
+    let job = "provider: {job: {spec: {template: {spec: {restartPolicy: Never, containers: [{args: ['{{args.name}}']}]}}}}}";
+    let CheckedProvider::Job(job) = metric(job).resolve(&args).unwrap().check().unwrap().provider else {
+        panic!()
+    };
+    assert_eq!(job.restart_policy(), "Never");
+    assert_eq!(job.spec.pointer("/template/spec/containers/0/args/0").unwrap(), "model");
+    let unknown = metric("provider: {job: {spec: {a: '{{args.nothing}}'}}}");
+    assert_eq!(unknown.resolve(&args).unwrap_err(), "failed to resolve {{args.nothing}}");
 }
 
 #[test]

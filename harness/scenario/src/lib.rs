@@ -9,6 +9,7 @@
 //! of a claim prints as it would be said: see [`Claim`].
 
 mod action;
+mod answer;
 mod bound;
 mod expectation;
 mod matrix;
@@ -21,6 +22,7 @@ mod server;
 mod text;
 
 pub use action::*;
+pub use answer::*;
 pub use expectation::*;
 pub use scenario::*;
 pub use schema::{drop_null, schema};

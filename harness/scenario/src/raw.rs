@@ -12,11 +12,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use units::{Duration, Rate};
 
+pub(crate) mod answer;
 pub(crate) mod event;
 pub(crate) mod expectation;
 pub(crate) mod model;
 pub(crate) mod state;
 
+pub(crate) use answer::Answer;
 pub(crate) use event::Event;
 pub(crate) use expectation::{Expectation, Requests, RequestsExpectation, Temporal};
 pub(crate) use model::Model;
@@ -49,6 +51,9 @@ pub(crate) struct File {
     /// The cluster around the pipeline.
     #[serde(default)]
     pub(crate) cluster: Cluster,
+    /// What metrics are answered that ask something outside of the pipeline: web metrics and Jobs.
+    #[serde(default)]
+    pub(crate) answers: Vec<FromNode<Answer>>,
     /// What is done, and when.
     #[serde(default)]
     pub(crate) events: Vec<FromNode<Event>>,

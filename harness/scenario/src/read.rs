@@ -1,6 +1,6 @@
 //! From the nodes of a file to scenarios.
 //!
-//! Entries of `events`, `expect` and `models` are read one by one, so that one mistake does not hide
+//! Entries of `answers`, `events`, `expect` and `models` are read one by one, so that one mistake does not hide
 //! the next; within an entry the first mistake is told.
 
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use units::{Duration, Rate};
 use yaml::{Node, Problem, Value, decode};
 
 use crate::matrix::{self, Case};
-use crate::{Cluster, Scenario, Traffic, raw};
+use crate::{Answer, Cluster, Scenario, Traffic, raw};
 
 mod anchor;
+mod answer;
 mod check;
 mod event;
 mod expectation;
@@ -51,6 +52,12 @@ impl Scenario {
         }
         read_cases(&matrix::expand(&document).map_err(|problem| vec![problem])?)
     }
+}
+
+/// An entry of `answers`.
+pub(crate) fn answer(node: &Node) -> Result<Answer, Problem> {
+    let empty = check::keys_without_value(node);
+    empty.into_iter().next().map_or_else(|| answer::read(node), Err)
 }
 
 fn read_cases(cases: &[Case]) -> Result<Vec<Scenario>, Vec<Problem>> {
@@ -114,6 +121,7 @@ fn limited(mut problems: Vec<Problem>) -> Vec<Problem> {
 fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
     let mut frame = case.document.clone();
     let models = take(&mut frame, "models", |value| matches!(value, Value::Map(_)));
+    let answers = take(&mut frame, "answers", |value| matches!(value, Value::Seq(_)));
     let events = take(&mut frame, "events", |value| matches!(value, Value::Seq(_)));
     let expect = take(&mut frame, "expect", |value| matches!(value, Value::Seq(_)));
 
@@ -126,6 +134,10 @@ fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
         models_read.extend(problems.note(model::read(version, node)).map(|model| (version.clone(), model)));
     }
     let server = problems.note(model::common_server(&models_read)).flatten();
+    let answers_read = problems.entries(answers.as_ref(), answer::read);
+    for answer in &answers_read {
+        problems.0.extend(answer::unknown_model(answer, models.as_ref()));
+    }
     let events_read = problems.entries(events.as_ref(), |node| event::read(node, &names));
     let expect_read = problems.entries(expect.as_ref(), |node| expectation::read(node, &names));
     if let Some(empty) = expect.as_ref().filter(|node| node.as_seq().is_some_and(<[Node]>::is_empty)) {
@@ -144,6 +156,7 @@ fn read_case(case: &Case) -> Result<Scenario, Vec<Problem>> {
             case: case.text.clone(),
             models: models_read.into_iter().map(|(version, model)| (version, model.profile)).collect(),
             server,
+            answers: answers_read,
             events: events_read,
             expect: expect_read,
             document: Arc::new(case.document.clone()),
@@ -197,7 +210,7 @@ impl Problems {
     }
 }
 
-/// The file without its models, events and expectations, which are filled in later.
+/// The file without its models, answers, events and expectations, which are filled in later.
 fn read_frame(file: raw::File, node: &Node) -> Result<Scenario, Problem> {
     let at = |path: &[&str]| node.at(path).unwrap_or(node);
     check::name("a scenario's name", &file.name.0, at(&["name"]))?;
@@ -224,6 +237,7 @@ fn read_frame(file: raw::File, node: &Node) -> Result<Scenario, Problem> {
         server: None,
         traffic: read_traffic(file.traffic, at(&["traffic"]))?,
         cluster: read_cluster(&file.cluster, at(&["cluster"]))?,
+        answers: Vec::new(),
         events: Vec::new(),
         expect: Vec::new(),
         duration: file.duration,

@@ -5,7 +5,9 @@ use indexmap::IndexMap;
 use units::{Duration, Rate};
 use yaml::{Node, Place, Source};
 
-use crate::{AlertRef, Anchor, Claim, Expectation, ModelServer, PlannedAction, ResourceRef, State, Trigger};
+use crate::{
+    AlertRef, Anchor, Answer, Claim, Expectation, ModelServer, PlannedAction, ResourceRef, State, Trigger,
+};
 
 /// One rehearsal, valid as far as it can be checked without its repository.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Scenario {
     pub traffic: Traffic,
     /// The cluster around the pipeline.
     pub cluster: Cluster,
+    /// What metrics are answered that ask something outside of the pipeline.
+    pub answers: Vec<Answer>,
     /// What is done, in the order written.
     pub events: Vec<PlannedAction>,
     /// What must happen.

@@ -16,7 +16,7 @@ use yaml::{Node, Problem};
 use crate::analysis::AnalysisRun;
 use crate::argocd::ApplicationStatus;
 use crate::experiments::Experiment;
-use crate::kubernetes::{Deployment, Pod, ReplicaSet};
+use crate::kubernetes::{Deployment, Job, Pod, ReplicaSet};
 use crate::rollouts::RolloutState;
 
 /// An object's place in the store; never used again after a deletion.
@@ -76,6 +76,8 @@ pub enum Body {
     Deployment(Arc<objects::Deployment>, Deployment),
     /// `argoproj.io/Application`.
     Application(Arc<objects::Application>, Arc<ApplicationStatus>),
+    /// `batch/Job`, of an AnalysisRun's metric.
+    Job(Job),
     /// Any other kind: no controller of the model writes its status.
     Plain(Arc<objects::Object>),
 }

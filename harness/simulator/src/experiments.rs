@@ -213,6 +213,7 @@ pub(crate) fn as_experiment<'w>(world: &'w World<'_>, id: ObjectId) -> Option<&'
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..)
+        | Body::Job(_)
         | Body::Plain(_) => None,
     }
 }

@@ -13,8 +13,12 @@ use crate::{World, rollouts};
 pub mod deployment;
 pub mod endpoints;
 mod environment;
+pub mod job;
 pub mod kubelet;
 pub mod replica_set;
+
+pub use job::Job;
+pub(crate) use job::as_job;
 
 /// A ReplicaSet: its spec, and the status that its controller counts.
 #[derive(Debug, Clone)]

@@ -130,6 +130,7 @@ fn write_change(world: &mut World<'_>, id: ObjectId) {
         Body::ReplicaSet(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Deployment(..)
         | Body::Plain(_) => {}
     }

@@ -11,10 +11,11 @@ use std::collections::btree_map::Entry;
 
 use behaviour::Buckets;
 use manifests::objects::ObjectKey;
-use promql::{Metric, PreparedQuery, Query, QueryError, Storage};
+use promql::{EvalError, Metric, PreparedQuery, Query, QueryError, Storage};
 use units::{Duration, Time};
 
 use crate::World;
+use crate::analysis::Range;
 use crate::api::ObjectId;
 
 mod discovery;
@@ -96,23 +97,61 @@ impl State {
     /// # Errors
     /// A query that Prometheus would refuse, or one that is not simulated.
     pub(crate) fn query(&mut self, text: &str, now: Time) -> Result<QueryResult, RefusedQuery> {
-        let prepared = match self.queries.entry(text.to_owned()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(prepare(text)?),
-        };
+        let prepared = prepared(&mut self.queries, text)?;
         // A virtual time fits: 2^63 ms are 292 million years.
         let at_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let evaluation = prepared
             .query
             .instant(&self.storage, at_ms)
             .map_err(|error| RefusedQuery::Rejected(format!("execution: {error}")))?;
-        Ok(QueryResult {
+        Ok(prepared.result(evaluation, Duration::ZERO))
+    }
+
+    /// Evaluates a query over a range (prometheus web/api/v1: queryRange).
+    ///
+    /// # Errors
+    /// As [`State::query`].
+    pub(crate) fn query_range(
+        &mut self,
+        text: &str,
+        range: Range,
+        now: Time,
+    ) -> Result<QueryResult, RefusedQuery> {
+        let prepared = prepared(&mut self.queries, text)?;
+        let evaluated = prepared.query.range(&self.storage, range.start_ms, range.end_ms, range.step_ms);
+        let evaluation = evaluated.map_err(|error| match error {
+            EvalError::NotForRanges(kind) => RefusedQuery::Rejected(format!(
+                "bad_data: invalid parameter \"query\": invalid expression type \"{kind}\" for range query, must be \
+                 Scalar or instant Vector"
+            )),
+            EvalError::TooManySteps { .. } => RefusedQuery::NotSimulated(error.to_string()),
+            error => RefusedQuery::Rejected(format!("execution: {error}")),
+        })?;
+        let start = u64::try_from(range.start_ms).unwrap_or(0);
+        Ok(prepared.result(evaluation, now.since(Time::ZERO).saturating_sub(Duration::from_millis(start))))
+    }
+}
+
+fn prepared<'a>(
+    queries: &'a mut BTreeMap<String, Prepared>,
+    text: &str,
+) -> Result<&'a mut Prepared, RefusedQuery> {
+    Ok(match queries.entry(text.to_owned()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(prepare(text)?),
+    })
+}
+
+impl Prepared {
+    /// What an evaluation gave that looked this far back by itself.
+    fn result(&self, evaluation: promql::Evaluation, back: Duration) -> QueryResult {
+        QueryResult {
             value: evaluation.value,
             series: evaluation.series as u64,
             samples: evaluation.samples,
-            range: prepared.range,
-            selectors: prepared.selectors.clone(),
-        })
+            range: self.range + back,
+            selectors: self.selectors.clone(),
+        }
     }
 }
 
@@ -140,32 +179,40 @@ fn selector_text(selector: &promql::Selector) -> String {
     format!("{}{{{}}}", selector.metric_name().unwrap_or_default(), matchers.join(","))
 }
 
-/// Whether the address of an AnalysisTemplate leads to the World's Prometheus. The name is resolved by
-/// the pod of Argo Rollouts: one with a dot, or an IP address, counts as reachable, a bare one only as a
-/// Service in that pod's own namespace.
+/// Whether the address of an AnalysisTemplate leads to the World's Prometheus; `path` is what is asked of it.
 ///
 /// # Errors
 /// What the request fails with.
-pub(crate) fn resolves(world: &World<'_>, address: &str) -> Result<(), String> {
-    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
+pub(crate) fn resolves(world: &World<'_>, address: &str, path: &str) -> Result<(), String> {
+    let request = format!("Post \"{}/api/v1/{path}\"", address.trim_end_matches('/'));
+    dial(world, address).map_err(|cause| format!("{request}: {cause}"))
+}
+
+/// Whether the pod of Argo Rollouts, which resolves the name, reaches the host of a URL: one with a dot, or
+/// an IP address, counts as reachable, a bare name only as a Service in that pod's own namespace.
+///
+/// # Errors
+/// What the connection fails with.
+pub(crate) fn dial(world: &World<'_>, url: &str) -> Result<(), String> {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     if host_and_port.starts_with('[') {
         return Ok(());
     }
-    let (host, port) = host_and_port.split_once(':').unwrap_or((host_and_port, "80"));
-    let request = format!("Post \"{}/api/v1/query\"", address.trim_end_matches('/'));
+    let port = if url.starts_with("https:") { "443" } else { "80" };
+    let (host, port) = host_and_port.split_once(':').unwrap_or((host_and_port, port));
     if host.is_empty() {
-        return Err(format!("{request}: http: no Host in request URL"));
+        return Err("http: no Host in request URL".to_owned());
     }
     if host == "localhost" {
-        return Err(format!("{request}: dial tcp [::1]:{port}: connect: connection refused"));
+        return Err(format!("dial tcp [::1]:{port}: connect: connection refused"));
     }
     let key = ObjectKey::new("", "Service", Some("argo-rollouts"), host);
     if host.contains('.') || world.api.find(&key).is_some() {
         return Ok(());
     }
-    Err(format!("{request}: dial tcp: lookup {host} on 10.96.0.10:53: no such host"))
+    Err(format!("dial tcp: lookup {host} on 10.96.0.10:53: no such host"))
 }
 
 #[cfg(test)]
@@ -194,7 +241,7 @@ mod tests {
             ("http://localhost:9090", "dial tcp [::1]:9090: connect: connection refused"),
             ("http://:9090", "no Host in request URL"),
         ] {
-            let result = resolves(&world, address);
+            let result = resolves(&world, address, "query");
             assert_eq!(result.is_ok(), why.is_empty(), "{address}: {result:?}");
             assert!(result.err().unwrap_or_default().contains(why), "{address}");
         }

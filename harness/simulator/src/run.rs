@@ -131,6 +131,7 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::ReplicaSet(id) => kubernetes::replica_set::reconcile(world, id),
         Task::Deployment(id) => kubernetes::deployment::reconcile(world, id),
         Task::Endpoints(id) => kubernetes::endpoints::reconcile(world, id),
+        Task::Job(id) => kubernetes::job::finish(world, id),
         Task::Namespace(id) => kubernetes::remove_contents(world, id),
         Task::Traffic => traffic::advance(world),
         Task::Discovery(id) => prometheus::discover(world, id),

@@ -65,6 +65,11 @@ fn woken(world: &World<'_>, id: ObjectId, change: ChangeKind) -> Vec<Task> {
             }
             tasks.push(Task::Application(id));
         }
+        // The controller looks at Jobs that are over (`analysis/controller.go: enqueueJobIfCompleted`).
+        Body::Job(job) if job.condition.is_some() => {
+            tasks.extend(owner_of(world, object).map(Task::AnalysisRun));
+        }
+        Body::Job(_) => {}
         Body::Plain(_) => tasks.extend(woken_by_plain(world, object, change)),
     }
     // An object that is gone has nothing left to reconcile itself.
@@ -118,6 +123,7 @@ fn owner_task(world: &World<'_>, owner: ObjectId) -> Task {
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Application(..)
+        | Body::Job(_)
         | Body::Plain(_) => Task::Rollout(owner),
     }
 }
@@ -157,6 +163,7 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::ApplicationResync(other) => other == id,
         Task::Action(_)
         | Task::Endpoints(_)
+        | Task::Job(_)
         | Task::Traffic
         | Task::Discovery(_)
         | Task::Scrape(_)

@@ -9,7 +9,7 @@ use yaml::Problem;
 use crate::api::{Api, ObjectId};
 use crate::kernel::Kernel;
 use crate::run::Options;
-use crate::{actions, argocd, kubernetes, observe, prometheus, rollouts, traffic};
+use crate::{actions, analysis, argocd, kubernetes, observe, prometheus, rollouts, traffic};
 use git::GitHost;
 
 /// What the kernel hands out. The order of the variants is the order within one instant: what a
@@ -27,6 +27,8 @@ pub enum Task {
     Deployment(ObjectId),
     /// A Service's endpoints.
     Endpoints(ObjectId),
+    /// The time of a Job has passed.
+    Job(ObjectId),
     /// The request rate, the endpoints or a pod's behaviour changed, or a span of accounting ends.
     Traffic,
     /// Prometheus learns the targets of a ServiceMonitor's Service anew.
@@ -73,6 +75,7 @@ pub struct World<'a> {
     /// Kubernetes: counts of pods, endpoints.
     pub kubernetes: kubernetes::State,
     pub(crate) rollouts: rollouts::State,
+    pub(crate) analysis: analysis::State,
     /// Prometheus: targets and samples.
     pub prometheus: prometheus::State,
     /// The clients and what they experienced.
@@ -98,6 +101,7 @@ impl<'a> World<'a> {
             argocd: argocd::State::default(),
             kubernetes: kubernetes::State::default(),
             rollouts: rollouts::State::default(),
+            analysis: analysis::State::default(),
             prometheus: prometheus::State::new(traffic.buckets()),
             traffic,
             actions: actions::State::new(scenario, options.speed),

@@ -38,6 +38,11 @@ pub(crate) fn at_speed(scenario: Scenario, speed: Speed, notes: &mut Vec<Note>) 
     faster.cluster.scrape_interval = speed.scale(faster.cluster.scrape_interval);
     faster.duration = faster.duration.map(|duration| speed.deadline(duration));
     faster.settle = speed.scale(faster.settle);
+    // What is outside of the pipeline takes as long at any speed.
+    for answer in &mut faster.answers {
+        answer.from = speed.scale(answer.from);
+        answer.until = answer.until.map(|until| speed.scale(until));
+    }
     for event in &mut faster.events {
         match &mut event.trigger {
             Trigger::At(at) => *at = speed.scale(*at),

@@ -11,9 +11,11 @@ use super::values::{IntOrString, nullable};
 
 mod arguments;
 mod metric;
+mod outside;
 
 pub use arguments::{Argument, ArgumentSource, merge_arguments, resolve_text};
 pub use metric::{CheckedMetric, CheckedProvider};
+pub use outside::{Job, Web};
 
 /// An AnalysisTemplate or, without a namespace, a ClusterAnalysisTemplate.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -56,6 +58,11 @@ impl AnalysisTemplate {
                 failure_condition: place(&["failureCondition"]),
                 query: place(&["provider", "prometheus", "query"]),
                 address: place(&["provider", "prometheus", "address"]),
+                range_query: place(&["provider", "prometheus", "rangeQuery"]),
+                web: place(&["provider", "web"]),
+                url: place(&["provider", "web", "url"]),
+                json_path: place(&["provider", "web", "jsonPath"]),
+                job: place(&["provider", "job"]),
             };
         }
     }
@@ -144,10 +151,20 @@ pub struct MetricPlaces {
     pub query: Option<Place>,
     /// The Prometheus address.
     pub address: Option<Place>,
+    /// The Prometheus range.
+    pub range_query: Option<Place>,
+    /// The web request.
+    pub web: Option<Place>,
+    /// The URL of the web request.
+    pub url: Option<Place>,
+    /// The path into its response.
+    pub json_path: Option<Place>,
+    /// The Job.
+    pub job: Option<Place>,
 }
 
-/// Where measurements come from. Exactly one is set in a valid metric. Only Prometheus is modelled;
-/// the others are kept as written.
+/// Where measurements come from. Exactly one is set in a valid metric. Those that are not modelled are kept
+/// as written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provider {
@@ -159,7 +176,7 @@ pub struct Provider {
     pub kayenta: Option<Json>,
     /// An HTTP request.
     #[serde(default)]
-    pub web: Option<Json>,
+    pub web: Option<Web>,
     /// Datadog.
     #[serde(default)]
     pub datadog: Option<Json>,
@@ -171,7 +188,7 @@ pub struct Provider {
     pub new_relic: Option<Json>,
     /// A Kubernetes Job.
     #[serde(default)]
-    pub job: Option<Json>,
+    pub job: Option<Job>,
     /// CloudWatch.
     #[serde(default)]
     pub cloud_watch: Option<Json>,
@@ -192,9 +209,12 @@ pub struct Provider {
 impl Provider {
     /// The names of the providers that are set, as the manifest spells them.
     pub fn names(&self) -> Vec<&str> {
+        let modelled = [
+            ("prometheus", self.prometheus.is_some()),
+            ("job", self.job.is_some()),
+            ("web", self.web.is_some()),
+        ];
         let others = [
-            ("job", &self.job),
-            ("web", &self.web),
             ("wavefront", &self.wavefront),
             ("kayenta", &self.kayenta),
             ("datadog", &self.datadog),
@@ -204,9 +224,9 @@ impl Provider {
             ("influxdb", &self.influxdb),
             ("skywalking", &self.skywalking),
         ];
-        let prometheus = self.prometheus.iter().map(|_| "prometheus");
-        let others = others.into_iter().filter(|(_, provider)| provider.is_some()).map(|(name, _)| name);
-        prometheus.chain(others).chain(self.plugin.keys().map(String::as_str)).collect()
+        let others = others.into_iter().map(|(name, provider)| (name, provider.is_some()));
+        let set = modelled.into_iter().chain(others).filter(|(_, set)| *set).map(|(name, _)| name);
+        set.chain(self.plugin.keys().map(String::as_str)).collect()
     }
 }
 

@@ -23,7 +23,7 @@ fn collect_keys_without_value(node: &Node, problems: &mut Vec<Problem>) {
     match &node.value {
         Value::Map(map) => {
             for (key, value) in
-                map.iter().filter(|(key, _)| !matches!(key.as_str(), "edit" | "with" | "match"))
+                map.iter().filter(|(key, _)| !matches!(key.as_str(), "edit" | "with" | "match" | "body"))
             {
                 if value.is_null() {
                     let problem = value.problem(format!("`{key}` has no value"));

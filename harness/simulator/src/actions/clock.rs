@@ -31,6 +31,16 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// How much has passed on it.
+    pub(crate) fn passed(self, now: Time) -> Duration {
+        match self {
+            Self::Held => Duration::ZERO,
+            Self::Since(start) => now.since(start),
+        }
+    }
+}
+
 /// Plans the actions that have a time: at zero at once, the others once the clock runs.
 pub(super) fn plan(world: &mut World<'_>) {
     match world.actions.clock {

@@ -1,21 +1,27 @@
 //! An AnalysisRun by itself, without a World: for unit tests of a gate.
 //!
 //! Passes, due times, judgements and counters are those of the controller in the World; only where the
-//! samples come from differs, and nothing is looked up: not the address of Prometheus, no Secret.
+//! samples come from differs, and nothing is looked up: not the address of Prometheus, no Secret. Nor are
+//! there Jobs: each ends when its answer says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use manifests::objects::analysis::CheckedMetric;
+use conditions::Value;
+use manifests::objects::analysis::{CheckedMetric, CheckedProvider, Prometheus, Web};
 use manifests::objects::rollout::MergedAnalysis;
 use promql::Storage;
+use scenario::{Answer, JobEnd};
 use timeline::AnalysisPhase;
-use units::Time;
+use units::{Duration, Time};
 use yaml::Problem;
 
+use super::answers::{Asked, of_job, of_url};
+use super::measure::{Step, Taken, UnderWay, other_provider};
 use super::plan::{Plan, PlannedMetric};
 use super::run::{MetricResult, RunStatus};
-use super::{assess, measure, metric};
-use crate::prometheus::State;
+use super::{assess, job, metric, query, web};
+use crate::prometheus::{QueryResult, State};
 
 /// An AnalysisRun over samples that are all there from the start; a query sees those until its time.
 #[derive(Debug)]
@@ -24,8 +30,24 @@ pub struct GateRun {
     plan: Option<Arc<Plan>>,
     status: RunStatus,
     prometheus: State,
+    answers: Vec<Answer>,
+    /// When the Jobs that run are over, and how, by the names of their metrics.
+    jobs: BTreeMap<String, (Time, JobEnd)>,
     started: Time,
+    /// Until when the pass of before waited for answers.
+    busy_until: Time,
     terminate: bool,
+}
+
+/// What a measurement asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Prometheus, with arguments put in.
+    Query(String),
+    /// An HTTP server.
+    Url(String),
+    /// The Job of this name, without the identity of the run.
+    Job(String),
 }
 
 /// A measurement, and everything that explains it.
@@ -37,10 +59,12 @@ pub struct Measured {
     pub number: u32,
     /// When it was taken.
     pub at: Time,
-    /// The query, with arguments put in.
-    pub query: String,
-    /// What the query gave; none where it was refused.
+    /// What was asked.
+    pub question: Question,
+    /// What the query gave; none where it was refused, and for other questions.
     pub value: Option<promql::Value>,
+    /// The value as the controller records it; empty where none was obtained.
+    pub recorded: String,
     /// The numbers in it, as conditions see them.
     pub numbers: Option<Vec<f64>>,
     /// Series that had samples.
@@ -60,14 +84,24 @@ pub struct Measured {
 }
 
 impl GateRun {
-    /// A run that begins at a time. One whose spec is invalid ends at once in phase Error.
-    pub fn new(analysis: &MergedAnalysis, storage: Storage, started: Time) -> Self {
+    /// A run that begins at a time; the times of its answers count from zero. One whose spec is invalid ends
+    /// at once in phase Error.
+    pub fn new(analysis: &MergedAnalysis, storage: Storage, answers: Vec<Answer>, started: Time) -> Self {
         let mut status = RunStatus::default();
         let plan = Plan::of(analysis).map_err(|message| {
             status.phase = Some(AnalysisPhase::Error);
             status.message = message;
         });
-        Self { plan: plan.ok(), status, prometheus: State::holding(storage), started, terminate: false }
+        Self {
+            plan: plan.ok(),
+            status,
+            prometheus: State::holding(storage),
+            answers,
+            jobs: BTreeMap::new(),
+            started,
+            busy_until: started,
+            terminate: false,
+        }
     }
 
     /// Its metrics; none where its spec is invalid.
@@ -85,9 +119,14 @@ impl GateRun {
         self.terminate = true;
     }
 
-    /// When the next measurement is due.
-    pub fn next_due(&self) -> Option<Time> {
-        self.status.next_due(self.plan.as_deref()?, self.started.truncated_to_secs())
+    /// When the next measurement is due, or one that is under way is looked at.
+    pub fn next_due(&self, now: Time) -> Option<Time> {
+        let due = self.status.next_due(self.plan.as_deref()?, self.started.truncated_to_secs());
+        let over = self.jobs.values().map(|(over, _)| *over).filter(|over| *over > now);
+        let due = due.into_iter().filter(|due| *due > now).chain(over).min();
+        // What an answer that was waited for brings about is looked at at once.
+        let busy = Some(self.busy_until).filter(|until| *until > now);
+        busy.or(due)
     }
 
     /// Whether the run goes on until it fails or is told to end: a metric without a count is not over.
@@ -105,17 +144,27 @@ impl GateRun {
     /// A provider, a query or a condition that is not simulated.
     pub fn pass(&mut self, now: Time) -> Result<Vec<Measured>, Problem> {
         let Some(plan) = self.plan.clone() else { return Ok(Vec::new()) };
+        let now = now.max(self.busy_until);
         let started = *self.status.started.get_or_insert(self.started.truncated_to_secs());
         let mut all = Vec::new();
         while !self.status.is_completed() {
             let before = self.status.clone();
-            if !assess::is_terminating(self.terminate, &self.status.results) {
-                for planned in before.due(&plan, started, now) {
-                    all.push(self.measure(planned, now)?);
+            let terminating = assess::is_terminating(self.terminate, &self.status.results);
+            let due = match terminating {
+                true => before.unfinished(&plan),
+                false => before.due(&plan, started, now),
+            };
+            // Nothing is assessed before the slowest answer is there.
+            let mut assessed = now;
+            for planned in due {
+                if let Some(measured) = self.step(planned, now, terminating)? {
+                    assessed = assessed.max(now + measured.1);
+                    all.push(measured.0);
                 }
             }
-            self.status.assess(&plan, self.terminate, now);
-            if self.status == before {
+            self.status.assess(&plan, self.terminate, assessed);
+            self.busy_until = self.busy_until.max(assessed);
+            if self.status == before || assessed > now {
                 break;
             }
         }
@@ -126,37 +175,117 @@ impl GateRun {
         Ok(all)
     }
 
-    fn measure(&mut self, planned: &PlannedMetric, now: Time) -> Result<Measured, Problem> {
-        let query = measure::query_of(&planned.checked)?.query.clone();
-        let (taken, found) = match self.prometheus.query(&query, now) {
-            Ok(found) => (measure::judge(planned, &found, None)?, Some(found)),
-            Err(refused) => (measure::refuse(planned, refused)?, None),
+    /// Measures, or notes that a measurement goes on; with what was measured, how long it took.
+    fn step(
+        &mut self,
+        planned: &PlannedMetric,
+        now: Time,
+        terminating: bool,
+    ) -> Result<Option<(Measured, Duration)>, Problem> {
+        let (question, taken, found) = match &planned.checked.provider {
+            CheckedProvider::Prometheus(asked) => {
+                let (taken, found) = self.query(planned, asked, now)?;
+                (Question::Query(asked.query.clone()), taken, found)
+            }
+            CheckedProvider::Web(asked) => {
+                (Question::Url(asked.url.clone()), self.request(planned, asked, now)?, None)
+            }
+            CheckedProvider::Job(_) => match self.job(planned, now, terminating)? {
+                Step::Taken(taken) => (Question::Job(planned.checked.name.clone()), taken, None),
+                Step::UnderWay(under_way) => {
+                    self.status.go_on(planned, under_way, now);
+                    return Ok(None);
+                }
+            },
+            CheckedProvider::Other(name) => return Err(other_provider(&planned.checked, name)),
         };
         let number = self.status.add(planned, &taken, now);
-        let numbers = found.as_ref().and_then(measure::found_value).and_then(|value| match value {
-            conditions::Value::Float(number) => Some(vec![number]),
-            conditions::Value::Floats(numbers) => Some(numbers),
-            _ => None,
-        });
-        let name = planned.checked.name.clone();
-        Ok(Measured {
-            number,
-            at: now,
-            query,
-            numbers,
-            series: found.as_ref().map_or(0, |found| found.series),
-            samples: found.as_ref().map_or(0, |found| found.samples),
-            value: found.map(|found| found.value),
-            phase: taken.phase,
-            message: taken.message,
-            condition: taken.condition,
-            help: taken.help,
-            counters: MetricResult::new(&name, planned.dry_run),
-            metric: name,
+        let takes = taken.takes;
+        Ok(Some((measured(planned, number, now, question, taken, found), takes)))
+    }
+
+    fn query(
+        &mut self,
+        planned: &PlannedMetric,
+        asked: &Prometheus,
+        now: Time,
+    ) -> Result<(Taken, Option<QueryResult>), Problem> {
+        Ok(match query::ask(&mut self.prometheus, &planned.checked, asked, now)? {
+            Ok(found) => (query::judge(planned, &found, None)?, Some(found)),
+            Err(message) => (Taken::error(message, ""), None),
         })
+    }
+
+    fn request(&self, planned: &PlannedMetric, asked: &Web, now: Time) -> Result<Taken, Problem> {
+        let request = match web::Request::prepare(&planned.checked, asked)? {
+            Ok(request) => request,
+            Err(message) => return Ok(Taken::error(message, "")),
+        };
+        let at = Asked::without_model(now.since(Time::ZERO));
+        let (reply, takes) = of_url(&self.answers, &asked.url, &at, planned.checked.places.url.as_ref())?;
+        request.answered(planned, reply, takes)
+    }
+
+    fn job(&mut self, planned: &PlannedMetric, now: Time, terminating: bool) -> Result<Step, Problem> {
+        let name = &planned.checked.name;
+        let Some(before) = self.status.under_way(name) else {
+            let at = Asked::without_model(now.since(Time::ZERO));
+            let (end, takes) = of_job(&self.answers, name, &at, planned.checked.places.job.as_ref())?;
+            self.jobs.insert(name.clone(), (now + takes, end));
+            return Ok(Step::UnderWay(UnderWay { job: name.clone(), resume: now }));
+        };
+        if terminating {
+            self.jobs.remove(name);
+            return Ok(Step::Taken(job::terminated()));
+        }
+        let end = self.jobs.get(name).filter(|(over, _)| *over <= now).map(|(_, end)| *end);
+        Ok(job::looked_at(end, before, now))
     }
 
     fn planned(&self) -> impl Iterator<Item = &PlannedMetric> {
         self.plan.iter().flat_map(|plan| &plan.metrics)
+    }
+}
+
+/// A measurement with everything that explains it; the counters are brought up to date after the pass.
+fn measured(
+    planned: &PlannedMetric,
+    number: u32,
+    at: Time,
+    question: Question,
+    taken: Taken,
+    found: Option<QueryResult>,
+) -> Measured {
+    let value = match &found {
+        Some(found) => query::found_value(found),
+        None => conditions::read_body(&taken.value).ok().flatten().map(Value::Json),
+    };
+    let name = planned.checked.name.clone();
+    Measured {
+        number,
+        at,
+        question,
+        numbers: value.as_ref().and_then(numbers),
+        recorded: taken.value,
+        series: found.as_ref().map_or(0, |found| found.series),
+        samples: found.as_ref().map_or(0, |found| found.samples),
+        value: found.map(|found| found.value),
+        phase: taken.phase,
+        message: taken.message,
+        condition: taken.condition,
+        help: taken.help,
+        counters: MetricResult::new(&name, planned.dry_run),
+        metric: name,
+    }
+}
+
+/// A number, or a list of numbers.
+fn numbers(value: &Value) -> Option<Vec<f64>> {
+    match value {
+        Value::Float(number) => Some(vec![*number]),
+        Value::Floats(numbers) => Some(numbers.clone()),
+        Value::Json(serde_json::Value::Number(number)) => number.as_f64().map(|number| vec![number]),
+        Value::Json(serde_json::Value::Array(items)) => items.iter().map(serde_json::Value::as_f64).collect(),
+        Value::Nil | Value::Text(_) | Value::Bool(_) | Value::Json(_) => None,
     }
 }

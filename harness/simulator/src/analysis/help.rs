@@ -18,6 +18,23 @@ pub(super) fn unreachable(address: &str) -> String {
     }
 }
 
+/// How to mend a URL whose name is not resolved.
+pub(super) fn unresolved(url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', ':', '?']).next().unwrap_or_default();
+    format!(
+        "the name is resolved in the namespace of Argo Rollouts: write the Service's namespace into it, such as \
+         {host}.evaluation.svc"
+    )
+}
+
+/// What to know of a response that is no JSON.
+pub(super) fn no_json(url: &str) -> String {
+    format!(
+        "the response of {url} is no JSON, which Argo Rollouts takes for a success without looking at the conditions"
+    )
+}
+
 /// How to mend the gate, where the value shows that it cannot work as it is written; empty otherwise.
 pub(super) fn explain(
     metric: &CheckedMetric,

@@ -16,7 +16,8 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const ERROR_RETRY: Duration = Duration::from_secs(10);
 
 /// When a metric is due next: `None` when never. What is due at or before now is measured now. A run
-/// that ends takes no further measurement.
+/// that ends takes no further measurement. A measurement that is under way is looked at at its time to
+/// resume.
 pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started: Time) -> Option<Time> {
     let Some(result) = result else {
         return Some(if planted::is(Bug::InitialDelayIgnored) {
@@ -29,6 +30,7 @@ pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started
         return None;
     }
     let Some(last) = result.measurements.last() else { return Some(started + metric.initial_delay) };
+    let Some(finished) = last.finished else { return last.resume };
     if metric.count.is_some_and(|count| result.count >= count) {
         return None;
     }
@@ -41,7 +43,7 @@ pub(super) fn due(metric: &CheckedMetric, result: Option<&MetricResult>, started
         | AnalysisPhase::Error
         | AnalysisPhase::Inconclusive => metric.interval.unwrap_or(ERROR_RETRY),
     };
-    Some(last.finished + wait.max(SHORTEST_WAIT))
+    Some(finished + wait.max(SHORTEST_WAIT))
 }
 
 /// Whether a phase is final.
@@ -105,6 +107,11 @@ impl MetricResult {
             AnalysisPhase::Pending | AnalysisPhase::Running => {}
         }
         self.measurements.push(measurement);
+    }
+
+    /// Takes out the measurement that is under way.
+    pub(super) fn take_unfinished(&mut self) -> Option<Measurement> {
+        self.measurements.pop_if(|last| last.finished.is_none())
     }
 
     /// How many measurements were taken in all, also those that are not kept any more.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conditions::{Condition, ConditionError, Dialect};
-use manifests::objects::analysis::{Argument, CheckedMetric};
+use manifests::objects::analysis::{Argument, CheckedMetric, CheckedProvider};
 use manifests::objects::rollout::MergedAnalysis;
 use regex::Regex;
 
@@ -87,6 +87,11 @@ impl PlannedMetric {
         };
         let (success, failure) = (parse(&checked.success_condition), parse(&checked.failure_condition));
         Self { checked, success, failure, dry_run, retention }
+    }
+
+    /// Whether a Job measures it.
+    pub(super) fn is_a_job(&self) -> bool {
+        matches!(self.checked.provider, CheckedProvider::Job(_))
     }
 }
 

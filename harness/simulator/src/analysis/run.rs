@@ -7,9 +7,10 @@ use manifests::objects::rollout::MergedAnalysis;
 use timeline::{AnalysisPhase, AnalysisRunStatus, Event, Source};
 use units::Time;
 
-use super::measure::{self, Taken};
+use super::measure::{self, Step, Taken, UnderWay};
 use super::plan::{Plan, PlannedMetric};
-use super::{assess, metric, secrets};
+use super::waiting::Pass;
+use super::{assess, job, metric, secrets};
 use crate::api::{Body, ObjectId};
 use crate::rollouts::Hash;
 use crate::{Task, World};
@@ -85,8 +86,14 @@ pub struct Measurement {
     pub value: String,
     /// Why it is an error; empty otherwise.
     pub message: String,
-    /// When it was taken.
-    pub finished: Time,
+    /// When it was begun.
+    pub started: Time,
+    /// When it was taken; `None` while it is under way.
+    pub finished: Option<Time>,
+    /// The Job that it waits for, or waited for.
+    pub job: Option<String>,
+    /// When a measurement that is under way is looked at again.
+    pub resume: Option<Time>,
 }
 
 impl AnalysisRun {
@@ -151,7 +158,10 @@ impl RunStatus {
     pub(super) fn due<'a>(&self, plan: &'a Plan, started: Time, now: Time) -> Vec<&'a PlannedMetric> {
         let is_due = |planned: &&PlannedMetric| {
             let result = self.result(&planned.checked.name);
-            metric::due(&planned.checked, result, started).is_some_and(|at| at <= now)
+            let due = metric::due(&planned.checked, result, started);
+            // The time to resume is stored in whole seconds; the timer is set to the exact one.
+            let under_way = self.under_way(&planned.checked.name).is_some();
+            due.is_some_and(|at| at <= now || (under_way && at.truncated_to_secs() <= now))
         };
         plan.metrics.iter().filter(is_due).collect()
     }
@@ -165,26 +175,67 @@ impl RunStatus {
         due.min()
     }
 
-    /// Adds a measurement and gives its number among those of its metric.
-    pub(super) fn add(&mut self, planned: &PlannedMetric, taken: &Taken, now: Time) -> u32 {
+    /// The metrics whose measurement is under way.
+    pub(super) fn unfinished<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedMetric> {
+        let is_unfinished = |planned: &&PlannedMetric| self.under_way(&planned.checked.name).is_some();
+        plan.metrics.iter().filter(is_unfinished).collect()
+    }
+
+    /// The measurement of a metric that is under way.
+    pub(super) fn under_way(&self, metric: &str) -> Option<&Measurement> {
+        self.result(metric)?.measurements.last().filter(|last| last.finished.is_none())
+    }
+
+    /// Adds a measurement that was begun at a time, or ends the one that was under way, and gives its number
+    /// among those of its metric.
+    pub(super) fn add(&mut self, planned: &PlannedMetric, taken: &Taken, begun: Time) -> u32 {
+        let result = self.result_of(planned);
+        let before = result.take_unfinished();
+        result.add(Measurement {
+            phase: taken.phase,
+            value: taken.value.clone(),
+            message: taken.message.clone(),
+            started: before.as_ref().map_or(begun.truncated_to_secs(), |before| before.started),
+            finished: Some((begun + taken.takes).truncated_to_secs()),
+            job: before.and_then(|before| before.job),
+            resume: None,
+        });
+        result.taken()
+    }
+
+    /// Notes that a measurement goes on.
+    pub(super) fn go_on(&mut self, planned: &PlannedMetric, under_way: UnderWay, now: Time) {
+        let result = self.result_of(planned);
+        let before = result.take_unfinished();
+        result.measurements.push(Measurement {
+            phase: AnalysisPhase::Running,
+            value: String::new(),
+            message: String::new(),
+            started: before.map_or(now.truncated_to_secs(), |before| before.started),
+            finished: None,
+            job: Some(under_way.job),
+            resume: Some(under_way.resume),
+        });
+    }
+
+    fn result_of(&mut self, planned: &PlannedMetric) -> &mut MetricResult {
         let name = &planned.checked.name;
         let results = &mut self.results;
         let index = results.iter().position(|result| result.name == *name).unwrap_or_else(|| {
             results.push(MetricResult::new(name, planned.dry_run));
             results.len() - 1
         });
-        results[index].add(Measurement {
-            phase: taken.phase,
-            value: taken.value.clone(),
-            message: taken.message.clone(),
-            finished: now.truncated_to_secs(),
-        });
-        results[index].taken()
+        &mut results[index]
     }
 }
 
 /// One pass over one AnalysisRun.
 pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
+    let now = world.now();
+    if world.analysis.is_waiting(id, now) {
+        return;
+    }
+    let waited = world.analysis.take(id);
     let object = world.api.get(id);
     let Body::AnalysisRun(run) = &object.body else { return };
     if object.deleted || run.status.is_completed() {
@@ -192,12 +243,19 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     }
     let mut run = run.clone();
     let before = run.status.clone();
+    if waited.is_some() {
+        // What happened meanwhile is looked at afterwards.
+        world.kernel.wake(Task::AnalysisRun(id));
+    }
     match run.plan.clone() {
-        Ok(plan) => match measure_what_is_due(world, id, &mut run, &plan) {
-            Ok(()) => {
-                assess(world, id, &mut run, &plan);
-                wake_when_due(world, id, &run, &plan);
+        Ok(plan) => match waited.map_or_else(|| measure_what_is_due(world, id, &run, &plan), Ok) {
+            Ok(pass) if pass.begun + pass.takes() > now => {
+                let until = pass.begun + pass.takes();
+                world.kernel.wake_at(until, Task::AnalysisRun(id));
+                world.analysis.wait(id, until, pass);
+                return;
             }
+            Ok(pass) => end_pass(world, id, &mut run, &plan, pass),
             Err(message) => fail(&mut run, message),
         },
         Err(message) => fail(&mut run, message),
@@ -207,52 +265,83 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     }
 }
 
+/// Notes what was measured, and assesses.
+fn end_pass(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Plan, pass: Pass) {
+    let now = world.now();
+    for (name, step) in pass.steps {
+        let Some(planned) = plan.metrics.iter().find(|planned| planned.checked.name == name) else {
+            continue;
+        };
+        match step {
+            Step::Taken(taken) => note(world, id, run, planned, taken, pass.begun),
+            Step::UnderWay(under_way) => run.status.go_on(planned, under_way, now),
+        }
+    }
+    run.status.started.get_or_insert(now.truncated_to_secs());
+    assess(world, id, run, plan, pass.terminate);
+    wake_when_due(world, id, run, plan);
+}
+
 fn fail(run: &mut AnalysisRun, message: String) {
     run.status.phase = Some(AnalysisPhase::Error);
     run.status.message = message;
 }
 
-/// Takes every measurement that is due.
+/// Takes every measurement that is due, and goes on with those that are under way. A run that is ending
+/// begins none.
 ///
 /// # Errors
 /// The message of the run when an argument cannot be had.
 fn measure_what_is_due(
     world: &mut World<'_>,
     id: ObjectId,
-    run: &mut AnalysisRun,
+    run: &AnalysisRun,
     plan: &Plan,
-) -> Result<(), String> {
+) -> Result<Pass, String> {
     let now = world.now();
-    let started = *run.status.started.get_or_insert(now.truncated_to_secs());
-    if assess::is_terminating(run.terminate, &run.status.results) {
-        return Ok(());
-    }
-    let due = run.status.due(plan, started, now);
+    let mut pass = Pass { begun: now, terminate: run.terminate, steps: Vec::new() };
+    let terminating = assess::is_terminating(run.terminate, &run.status.results);
+    let due = match terminating {
+        true => run.status.unfinished(plan),
+        false => run.status.due(plan, run.status.started.unwrap_or(now.truncated_to_secs()), now),
+    };
     if due.is_empty() {
-        return Ok(());
+        return Ok(pass);
     }
     let namespace = world.api.get(id).key.namespace.clone().unwrap_or_default();
     let arguments = secrets::arguments(world, &namespace, &run.analysis.args)
         .map_err(|error| format!("Unable to resolve metric arguments: {error}"))?;
     for planned in due {
-        let taken = match &arguments {
-            None => measure::measure(world, id, planned),
-            Some(arguments) => arguments.measure(world, id, run, planned)?,
+        let before = run.status.under_way(&planned.checked.name);
+        let step = match &arguments {
+            None => measure::measure(world, id, planned, before, terminating),
+            Some(arguments) => {
+                let resolved = arguments.resolve(run, planned)?;
+                let step = measure::measure(world, id, &resolved, before, terminating);
+                step.map(|step| arguments.redact(step))
+            }
         };
-        match taken {
-            Ok(taken) => note(world, id, run, planned, taken),
+        match step {
+            Ok(step) => pass.steps.push((planned.checked.name.clone(), step)),
             Err(problem) => {
                 world.fail(problem);
-                return Ok(());
+                return Ok(pass);
             }
         }
     }
-    Ok(())
+    Ok(pass)
 }
 
 /// Adds a measurement to the run and to the timeline.
-fn note(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, planned: &PlannedMetric, taken: Taken) {
-    let number = run.status.add(planned, &taken, world.now());
+fn note(
+    world: &mut World<'_>,
+    id: ObjectId,
+    run: &mut AnalysisRun,
+    planned: &PlannedMetric,
+    taken: Taken,
+    begun: Time,
+) {
+    let number = run.status.add(planned, &taken, begun);
     let key = &world.api.get(id).key;
     let measurement = timeline::Measurement {
         namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
@@ -271,11 +360,21 @@ fn note(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, planned: &Pl
     world.emit(Source::Analysis, Event::Measurement(measurement));
 }
 
-/// Brings the phases of metrics and run up to date and tells of the metrics that came to their end.
-fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Plan) {
-    for (name, phase) in run.status.assess(plan, run.terminate, world.now()) {
+/// Brings the phases of metrics and run up to date, tells of the metrics that came to their end, and deletes
+/// Jobs with the measurements that are forgotten (`garbageCollectMeasurements`).
+fn assess(world: &mut World<'_>, id: ObjectId, run: &mut AnalysisRun, plan: &Plan, terminate: bool) {
+    let jobs = plan.metrics.iter().filter(|planned| planned.is_a_job());
+    let too_many = |planned: &&PlannedMetric| {
+        let result = run.status.result(&planned.checked.name);
+        result.is_some_and(|result| result.measurements.len() > planned.retention)
+    };
+    let limits: Vec<usize> = jobs.filter(too_many).map(|planned| planned.retention).collect();
+    for (name, phase) in run.status.assess(plan, terminate, world.now()) {
         let message = format!("Metric '{name}' Completed. Result: {phase}");
         world.record(Source::Analysis, id, is_bad(phase), &format!("Metric{phase}"), message);
+    }
+    for limit in limits {
+        job::collect(world, id, limit);
     }
 }
 

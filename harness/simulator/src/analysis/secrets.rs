@@ -3,13 +3,12 @@
 
 use manifests::objects::analysis::Argument;
 use manifests::objects::{self, ObjectKey};
-use yaml::Problem;
 
-use super::measure::{self, Taken};
+use super::measure::Step;
 use super::plan::PlannedMetric;
 use super::run::AnalysisRun;
 use crate::World;
-use crate::api::{Body, ObjectId};
+use crate::api::Body;
 
 /// A run's arguments with the values of their Secrets.
 pub(super) struct WithSecrets {
@@ -72,29 +71,30 @@ pub(crate) fn decode_base64(text: &str) -> Option<String> {
 }
 
 impl WithSecrets {
-    /// Measures with the real values in place; they do not show in what is told.
+    /// The metric with the real values in place.
     ///
     /// # Errors
-    /// An argument that cannot be put in. Inside: what cannot be simulated.
-    pub(super) fn measure(
+    /// An argument that cannot be put in.
+    pub(super) fn resolve(
         &self,
-        world: &mut World<'_>,
-        id: ObjectId,
         run: &AnalysisRun,
         planned: &PlannedMetric,
-    ) -> Result<Result<Taken, Problem>, String> {
+    ) -> Result<PlannedMetric, String> {
         let metric = run.analysis.metrics.iter().find(|metric| metric.places == planned.checked.places);
         let metric = metric.ok_or("the metric is not in the run's spec")?;
         let checked = metric.resolve(&self.arguments)?.check()?;
-        let resolved = PlannedMetric::new(checked, planned.dry_run, planned.retention);
-        Ok(measure::measure(world, id, &resolved).map(|mut taken| {
-            for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-                for text in [&mut taken.message, &mut taken.condition, &mut taken.help] {
-                    *text = text.replace(secret, "*****");
-                }
+        Ok(PlannedMetric::new(checked, planned.dry_run, planned.retention))
+    }
+
+    /// Takes the values out of what is told.
+    pub(super) fn redact(&self, step: Step) -> Step {
+        let Step::Taken(mut taken) = step else { return step };
+        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+            for text in [&mut taken.message, &mut taken.condition, &mut taken.help] {
+                *text = text.replace(secret, "*****");
             }
-            taken
-        }))
+        }
+        Step::Taken(taken)
     }
 }
 

@@ -56,6 +56,7 @@ fn parts(object: &Object) -> (&Arc<objects::Application>, &Arc<ApplicationStatus
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Plain(_) => {

@@ -31,6 +31,7 @@ pub(super) fn of(world: &World<'_>, id: ObjectId) -> Option<HealthStatus> {
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Application(..) => None,
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Pr
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..) => None,

@@ -39,6 +39,7 @@ pub(super) fn of(world: &World<'_>, namespace: &str) -> Settings {
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..) => None,

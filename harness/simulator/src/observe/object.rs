@@ -1,5 +1,6 @@
 //! An object as `kubectl get -o json` shows it, as far as the model knows it.
 
+use scenario::JobEnd;
 use serde_json::{Map, Value, json};
 
 use crate::api::{Body, Object, ObjectId};
@@ -31,6 +32,7 @@ pub(super) fn as_json(world: &World<'_>, id: ObjectId) -> Value {
 fn made_by_controller(object: &Object) -> Map<String, Value> {
     let (api_version, spec) = match &object.body {
         Body::ReplicaSet(set) => ("apps/v1", Some(json!({ "replicas": set.replicas }))),
+        Body::Job(job) => ("batch/v1", Some(job.spec.clone())),
         Body::AnalysisRun(_) | Body::Experiment(_) => ("argoproj.io/v1alpha1", None),
         Body::Pod(_) | Body::Rollout(..) | Body::Deployment(..) | Body::Application(..) | Body::Plain(_) => {
             ("v1", None)
@@ -83,6 +85,14 @@ fn status(world: &World<'_>, object: &Object) -> Option<Value> {
             "phase": experiment.status.phase.map(|phase| phase.to_string()),
             "message": experiment.status.message,
         })),
+        Body::Job(job) => {
+            let condition = job.condition.map(|end| match end {
+                JobEnd::Complete => "Complete",
+                JobEnd::Failed => "Failed",
+            });
+            let conditions = condition.iter().map(|kind| json!({ "type": kind, "status": "True" }));
+            Some(json!({ "conditions": conditions.collect::<Vec<_>>() }))
+        }
         Body::AnalysisRun(_) | Body::Plain(_) => None,
     }
 }

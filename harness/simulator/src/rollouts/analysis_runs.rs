@@ -294,6 +294,7 @@ pub(super) fn analysis_run<'w>(world: &'w World<'_>, id: ObjectId) -> &'w Analys
         Body::ReplicaSet(_)
         | Body::Pod(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..)

@@ -45,6 +45,7 @@ pub(super) fn runs(world: &World<'_>, rollout: ObjectId) -> Vec<(ObjectId, Analy
             Body::ReplicaSet(_)
             | Body::Pod(_)
             | Body::Experiment(_)
+            | Body::Job(_)
             | Body::Rollout(..)
             | Body::Deployment(..)
             | Body::Application(..)

@@ -230,6 +230,7 @@ impl InNamespace<'_, '_> {
             | Body::Pod(_)
             | Body::AnalysisRun(_)
             | Body::Experiment(_)
+            | Body::Job(_)
             | Body::Rollout(..)
             | Body::Deployment(..)
             | Body::Application(..) => None,

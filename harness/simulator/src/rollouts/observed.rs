@@ -25,6 +25,7 @@ fn rollout<'w>(world: &'w World<'_>, id: ObjectId) -> Option<(&'w Arc<Rollout>, 
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Deployment(..)
         | Body::Application(..)
         | Body::Plain(_) => None,

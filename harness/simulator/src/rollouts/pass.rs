@@ -478,6 +478,7 @@ pub(super) fn replica_set<'w>(world: &'w World<'_>, id: ObjectId) -> &'w crate::
         Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Deployment(..)
         | Body::Application(..)

@@ -59,6 +59,7 @@ fn deployment<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(
         | Body::Pod(_)
         | Body::AnalysisRun(_)
         | Body::Experiment(_)
+        | Body::Job(_)
         | Body::Rollout(..)
         | Body::Application(..)
         | Body::Plain(_) => None,

@@ -112,6 +112,12 @@ impl Metric {
         if let Some(prometheus) = &mut provider.prometheus {
             resolve_prometheus(prometheus, arguments)?;
         }
+        if let Some(web) = &mut provider.web {
+            web.resolve(arguments)?;
+        }
+        if let Some(job) = &mut provider.job {
+            job.resolve(arguments)?;
+        }
         Ok(Self {
             name: text(&self.name)?,
             interval: text(&self.interval)?,

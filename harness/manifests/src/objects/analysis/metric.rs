@@ -1,7 +1,7 @@
 use units::Duration;
 
 use super::super::values::{IntOrString, go_duration, span};
-use super::{Metric, MetricPlaces, Prometheus, Provider};
+use super::{Job, Metric, MetricPlaces, Prometheus, Provider, Web};
 
 /// A metric that upstream accepts, with numbers and durations read and defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,10 @@ pub struct CheckedMetric {
 pub enum CheckedProvider {
     /// A Prometheus query.
     Prometheus(Prometheus),
+    /// An HTTP request.
+    Web(Web),
+    /// A Kubernetes Job.
+    Job(Job),
     /// Another provider, not modelled, by the name that the manifest gives it.
     Other(String),
 }
@@ -147,11 +151,17 @@ fn check_count(count: i64, failures: i64, successes: i64, inconclusive: i64) -> 
 
 impl Provider {
     fn check(&self) -> Result<CheckedProvider, String> {
-        match (self.names().as_slice(), &self.prometheus) {
-            ([], _) => Err("no provider specified".to_owned()),
-            ([_], Some(prometheus)) => Ok(CheckedProvider::Prometheus(prometheus.clone())),
-            ([name], None) => Ok(CheckedProvider::Other((*name).to_owned())),
-            (_, _) => Err("multiple providers specified".to_owned()),
-        }
+        let names = self.names();
+        let name = match names.as_slice() {
+            [] => return Err("no provider specified".to_owned()),
+            [name] => (*name).to_owned(),
+            [_, _, ..] => return Err("multiple providers specified".to_owned()),
+        };
+        Ok(match (&self.prometheus, &self.web, &self.job) {
+            (Some(prometheus), _, _) => CheckedProvider::Prometheus(prometheus.clone()),
+            (_, Some(web), _) => CheckedProvider::Web(web.clone()),
+            (_, _, Some(job)) => CheckedProvider::Job(job.clone()),
+            (None, None, None) => CheckedProvider::Other(name),
+        })
     }
 }

@@ -274,10 +274,8 @@ fn replica_set() -> Vec<Part> {
     joined([own, pod_template("spec.template")])
 }
 
-const PROVIDER: &str = "only Prometheus gives measurements";
+const PROVIDER: &str = "this provider gives no measurements";
 const PROVIDERS: Effects = &[
-    ("job", PROVIDER),
-    ("web", PROVIDER),
     ("wavefront", PROVIDER),
     ("kayenta", PROVIDER),
     ("datadog", PROVIDER),
@@ -306,6 +304,12 @@ fn analysis_template() -> Vec<Part> {
             &[("authentication", "Prometheus asks for no credentials")],
         ),
         part::<analysis::RangeQuery>("spec.metrics[].provider.prometheus.rangeQuery", &[], &[]),
+        part::<analysis::Web>("spec.metrics[].provider.web", &[], &[]),
+        part::<analysis::Job>(
+            "spec.metrics[].provider.job",
+            &[],
+            &[("spec", "no pod of a Job runs: `answers` says how it ends")],
+        ),
     ]
 }
 

@@ -34,8 +34,17 @@ fn result(measurements: &str) -> MetricResult {
             'I' => AnalysisPhase::Inconclusive,
             _ => AnalysisPhase::Error,
         };
-        let finished = Time::from_secs(10 * index as u64);
-        result.add(Measurement { phase, value: String::new(), message: String::new(), finished });
+        let at = Time::from_secs(10 * index as u64);
+        let (value, message) = (String::new(), String::new());
+        result.add(Measurement {
+            phase,
+            value,
+            message,
+            started: at,
+            finished: Some(at),
+            job: None,
+            resume: None,
+        });
     }
     result
 }

@@ -1,0 +1,190 @@
+//! A measurement by a Kubernetes Job (argo-rollouts v1.10.1 `metricproviders/job/job.go`), which the scenario
+//! lets end.
+
+use std::collections::BTreeMap;
+
+use manifests::objects::ObjectKey;
+use manifests::objects::analysis::{CheckedMetric, Job as Template};
+use scenario::JobEnd;
+use serde_json::Value as Json;
+use timeline::AnalysisPhase;
+use units::{Duration, Time};
+use yaml::Problem;
+
+use super::answers::{Asked, of_job};
+use super::measure::{Step, Taken, UnderWay, problem};
+use super::run::{Measurement, MetricResult};
+use crate::World;
+use crate::api::{Body, ObjectId};
+use crate::kubernetes::{self, as_job};
+
+/// The longest name of a label's value, and so of a Job (`defaults.Kubernetes_DNS_Limit`).
+const LONGEST_NAME: usize = 63;
+
+/// What a pass takes at least. Deviation: a pass is one moment here, and no time at all after its start a
+/// Job would be looked at again without end.
+const SHORTEST_PASS: Duration = Duration::from_millis(10);
+
+/// Starts the Job of a metric (`Run`).
+///
+/// # Errors
+/// A Job that Kubernetes refuses, and one of which the scenario does not say how it ends.
+pub(super) fn start(
+    world: &mut World<'_>,
+    id: ObjectId,
+    metric: &CheckedMetric,
+    template: &Template,
+) -> Result<Step, Problem> {
+    check(metric, template)?;
+    let asked = Asked::now(world, id);
+    let place = metric.places.job.as_ref();
+    let (end, takes) = of_job(&world.scenario.answers, &metric.name, &asked, place)?;
+    let object = world.api.get(id);
+    let Body::AnalysisRun(run) = &object.body else {
+        return Err(Problem::new("only a run has measurements"));
+    };
+    let namespace = object.key.namespace.clone();
+    let uid = uid(&object.key, object.created);
+    let result = run.status.results.iter().find(|result| result.name == metric.name);
+    let name = name(&uid, &metric.name, result.map_or(0, MetricResult::taken) + 1);
+    let run_name = object.key.name.to_string();
+    let own = |key: &str, value: &str| (format!("analysisrun.argoproj.io/{key}"), value.to_owned());
+    let mut labels = texts(template, "/metadata/labels");
+    labels.extend([own("uid", &uid)]);
+    let mut annotations = texts(template, "/metadata/annotations");
+    annotations.extend([
+        own("name", &run_name),
+        own("namespace", namespace.as_deref().unwrap_or_default()),
+        own("metric-name", &metric.name),
+    ]);
+    let key = ObjectKey::new("batch", "Job", namespace.as_deref(), &name);
+    kubernetes::job::create(world, key, id, kubernetes::Job::new(template.spec.clone(), end, takes));
+    let created = world.api.owned(id).last().map(|job| job.id);
+    if let Some(job) = created {
+        world.api.update_metadata(job, |object| (object.labels, object.annotations) = (labels, annotations));
+    }
+    // The Job is looked at at once, for one that is over soon.
+    Ok(Step::UnderWay(UnderWay { job: name, resume: world.now() }))
+}
+
+/// Looks at the Job of a measurement that is under way (`Resume`).
+pub(super) fn resume(world: &World<'_>, id: ObjectId, before: &Measurement) -> Step {
+    let Some(name) = &before.job else { return missing() };
+    let namespace = world.api.get(id).key.namespace.clone();
+    let found = world.api.find(&ObjectKey::new("batch", "Job", namespace.as_deref(), name));
+    let Some(job) = found.and_then(as_job) else {
+        return Step::Taken(Taken::error(format!("job.batch \"{name}\" not found"), ""));
+    };
+    looked_at(job.condition, before, world.now())
+}
+
+/// What a Job with this condition means for the measurement that waits for it.
+pub(super) fn looked_at(condition: Option<JobEnd>, before: &Measurement, now: Time) -> Step {
+    match (condition, &before.job) {
+        (Some(JobEnd::Complete), _) => Step::Taken(Taken::plain(AnalysisPhase::Successful, "")),
+        (Some(JobEnd::Failed), _) => Step::Taken(Taken::plain(AnalysisPhase::Failed, "")),
+        (None, Some(job)) => {
+            let resume = now + wait(now.since(before.started));
+            Step::UnderWay(UnderWay { job: job.clone(), resume })
+        }
+        (None, None) => missing(),
+    }
+}
+
+/// How long after a look the next one follows, by the time since the Job was started.
+fn wait(elapsed: Duration) -> Duration {
+    Duration::from_secs_f64((2.0 * elapsed.max(SHORTEST_PASS).as_secs_f64()).sqrt())
+}
+
+/// Ends a measurement whose run is ending, and deletes its Job (`Terminate`).
+pub(super) fn terminate(world: &mut World<'_>, id: ObjectId, before: &Measurement) -> Step {
+    let Some(name) = &before.job else { return missing() };
+    let namespace = world.api.get(id).key.namespace.clone();
+    let key = ObjectKey::new("batch", "Job", namespace.as_deref(), name);
+    if let Some(job) = world.api.find(&key).map(|job| job.id) {
+        world.api.delete(job);
+    }
+    Step::Taken(terminated())
+}
+
+/// What a measurement is whose run is ending.
+pub(super) fn terminated() -> Taken {
+    Taken::plain(AnalysisPhase::Inconclusive, "Metric Terminated")
+}
+
+fn missing() -> Step {
+    Step::Taken(Taken::error("job metadata reference missing", ""))
+}
+
+/// Deletes the oldest Jobs of a run beyond a number, of whatever metric they are (`GarbageCollect`).
+pub(super) fn collect(world: &mut World<'_>, id: ObjectId, limit: usize) {
+    let jobs: Vec<ObjectId> =
+        world.api.owned(id).filter(|object| as_job(object).is_some()).map(|job| job.id).collect();
+    let surplus = jobs.len().saturating_sub(limit);
+    for job in &jobs[..surplus] {
+        world.api.delete(*job);
+    }
+}
+
+/// What Kubernetes would refuse when the Job is made.
+fn check(metric: &CheckedMetric, template: &Template) -> Result<(), Problem> {
+    let places = &metric.places;
+    let policy = template.restart_policy();
+    if policy != "Never" && policy != "OnFailure" {
+        let message = format!(
+            "Kubernetes refuses the Job of the metric `{}`: its pods have restartPolicy {policy}",
+            metric.name
+        );
+        return Err(problem(places.job.as_ref(), message)
+            .with_help("write `restartPolicy: Never` into its pod template"));
+    }
+    let containers = template.spec.pointer("/template/spec/containers").and_then(Json::as_array);
+    if containers.is_none_or(Vec::is_empty) {
+        let message =
+            format!("Kubernetes refuses the Job of the metric `{}`: its pods have no container", metric.name);
+        return Err(problem(places.job.as_ref(), message));
+    }
+    let is_part = |part: &str| {
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        edge(part.chars().next())
+            && edge(part.chars().last())
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    if !metric.name.split('.').all(is_part) {
+        let message = format!(
+            "Kubernetes refuses the Job of the metric `{}`: the name of a Job has no such characters",
+            metric.name
+        );
+        let help = "use lower-case letters, digits, `-` and `.` in the metric's name, which is in the Job's";
+        return Err(problem(places.metric.as_ref(), message).with_help(help));
+    }
+    Ok(())
+}
+
+fn texts(template: &Template, path: &str) -> BTreeMap<String, String> {
+    let whole = template.metadata.as_ref().map(|metadata| serde_json::json!({ "metadata": metadata }));
+    let map = whole.as_ref().and_then(|whole| whole.pointer(path)).and_then(Json::as_object);
+    let entries = map.into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// The name of a Job, cut where it would be too long for a label (`newJobName`).
+fn name(uid: &str, metric: &str, number: u32) -> String {
+    let around = format!("{uid}..{number}").len();
+    let kept = &metric[..metric.len().min(LONGEST_NAME.saturating_sub(around))];
+    format!("{uid}.{kept}.{number}")
+}
+
+/// The identity of a run: in the form that Kubernetes draws, fixed by its name and the time it was made.
+fn uid(key: &ObjectKey, created: Time) -> String {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    // FNV-1a of 128 bits.
+    let text = format!("{key} {}", created.as_nanos());
+    let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+    let digits = format!("{hash:032x}");
+    format!("{}-{}-4{}-a{}-{}", &digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..])
+}
+
+#[cfg(test)]
+mod tests;
