@@ -21,6 +21,8 @@ func main() {
 		fail(answerAll(os.Stdout, answerFunction))
 	case "assessments":
 		answerInBubbles(answerAssessments)
+	case "web":
+		fail(answerAll(os.Stdout, answerWeb))
 	case "timelines":
 		answerInBubbles(answerTimeline)
 	default:

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use scenario::{
-    Action, Anchor, ApplicationState, Bound, Claim, Cluster, Comparison, HealthWord, Limit, Merge, Reached,
-    RequestFilter, RequestKind, RevertTarget, RolloutState, RolloutWord, Scenario, State, SyncWord, Trigger,
+    Action, Anchor, ApplicationState, Bound, Claim, Cluster, Comparison, HealthWord, JobEnd, Limit, Merge,
+    Pattern, Question, Reached, Reply, RequestFilter, RequestKind, RevertTarget, RolloutState, RolloutWord,
+    Scenario, State, SyncWord, Trigger,
 };
 use units::{Duration, Rate, Ratio};
 use yaml::Value;
@@ -37,6 +38,38 @@ fn a_real_server_is_what_all_models_say() {
     assert_eq!(scenario.place_of_server().line, 7);
     let without = read("bad-model.yaml", include_str!("files/bad-model.yaml")).remove(0);
     assert_eq!(without.server, None);
+}
+
+#[test]
+fn answers_are_read_with_their_times_and_bodies() {
+    let answers = read("every-form.yaml", include_str!("files/every-form.yaml")).remove(0).answers;
+    let body = |index: usize| match &answers[index].to {
+        Question::Url(_, Reply::Response { status, body }) => (*status, body.as_str()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(body(0), (201, "{\"of\":[1,null],\"score\":0.93}"));
+    assert_eq!(
+        (body(2), body(3), body(4), body(5)),
+        ((200, "plain text"), (200, "[1,2]"), (500, "0.5"), (200, "true"))
+    );
+    let first = &answers[0];
+    assert_eq!((first.from, first.until), (Duration::from_mins(2), Some(Duration::from_mins(60))));
+    assert_eq!((first.model.as_deref(), first.takes), (Some("3.1"), Duration::from_secs(2)));
+    let at = |minutes| first.fits(Duration::from_mins(minutes), Some("3.1"));
+    assert_eq!([at(1), at(2), at(59), at(60)], [false, true, true, false]);
+    assert!(!first.fits(Duration::from_mins(2), None) && !first.fits(Duration::from_mins(2), Some("3.2")));
+    let unreachable = Question::Url(
+        Pattern::new("http://quality.svc/score"),
+        Reply::Unreachable("connection refused".into()),
+    );
+    assert_eq!(answers[1].to, unreachable);
+    let jobs: Vec<_> = answers[6..].iter().map(|answer| &answer.to).collect();
+    let job = |name: &str, end| Question::Job(Pattern::new(name), end);
+    assert_eq!(
+        jobs,
+        [&job("suite", JobEnd::Complete), &job("*", JobEnd::Complete), &job("other", JobEnd::Failed)]
+    );
+    assert_eq!(answers[7].takes, Duration::from_secs(90));
 }
 
 #[test]

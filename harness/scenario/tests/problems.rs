@@ -114,6 +114,32 @@ fn what_is_wrong_with_a_real_server() {
 }
 
 #[test]
+fn what_is_wrong_with_an_answer() {
+    let one = |answer: &str| {
+        file(&format!("models: {{ good: {{ latency: {{ p50: 1s, p99: 2s }} }} }}\nanswers:\n  - {answer}\n"))
+    };
+    shown!(table(&[
+        ("to nothing", one("{ body: ok }")),
+        ("to a URL and to a Job", one("{ url: 'http://a/b', job: suite }")),
+        ("a misspelt key", one("{ url: 'http://a/b', boddy: ok }")),
+        ("an end of a URL", one("{ url: 'http://a/b', ends: Failed }")),
+        ("a body of a Job", one("{ job: suite, body: ok }")),
+        ("an end that is none", one("{ job: suite, ends: Succeeded }")),
+        ("no URL", one("{ url: '' }")),
+        ("a status that is none", one("{ url: 'http://a/b', status: 99 }")),
+        ("a body where there is none", one("{ url: 'http://a/b', status: 204, body: ok }")),
+        ("a body without a value", one("{ url: 'http://a/b', body: }")),
+        ("a body of an unreachable server", one("{ url: 'http://a/b', unreachable: EOF, body: ok }")),
+        ("it ends before it begins", one("{ url: 'http://a/b', from: 5m, until: 4m }")),
+        ("a duration without its unit", one("{ job: suite, takes: 90 }")),
+        ("too long", one("{ job: suite, takes: 40d }")),
+        ("a model that there is not", one("{ url: 'http://a/b', model: goood }")),
+        ("a model that is like none", one("{ url: 'http://a/b', model: other }")),
+        ("no list", file("answers: { job: suite }")),
+    ]));
+}
+
+#[test]
 fn what_is_wrong_with_an_event() {
     shown!(table(&[
         ("no action", events(&["{ at: 1m }"])),

@@ -107,3 +107,13 @@ fn argo_cds_settings_scale_whether_the_scenario_has_them_or_not() {
     }
     assert!(fixture("ai-deployments-as-written").get(transform::SETTINGS_FILE).is_none());
 }
+
+#[test]
+fn an_answer_comes_sooner_and_takes_as_long() {
+    let written = "{ name: a, repository: ., expect: [{ requests: { failed: == 0 } }], \
+                   answers: [{ job: suite, from: 10m, until: 20m, takes: 90s }] }";
+    let changed = transform(&tree(&[]), &scenario(written), &plan(10.0, "")).unwrap().scenario;
+    let answer = &changed.answers[0];
+    assert_eq!((answer.from.as_secs(), answer.until.unwrap().as_secs()), (60, 120));
+    assert_eq!(answer.takes.as_secs(), 90);
+}

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be read or run fails the test")]
 
+mod answers;
 mod common;
 mod exit_codes;
 mod gates;

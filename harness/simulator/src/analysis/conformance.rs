@@ -1,11 +1,15 @@
 //! Decisions about an AnalysisRun as the controller makes them.
 
+use manifests::objects::Metric;
+use manifests::objects::analysis::CheckedProvider;
 use manifests::objects::rollout::MergedAnalysis;
+use scenario::Reply;
 use timeline::AnalysisPhase;
-use units::Time;
+use units::{Duration, Time};
+use yaml::Problem;
 
-use super::RunStatus;
-use super::plan::Plan;
+use super::plan::{Plan, PlannedMetric};
+use super::{RunStatus, measure, web};
 
 /// The status that a run with these measurements has once the controller has come to rest and before
 /// any further one falls due (`reconcileAnalysisRun`).
@@ -25,4 +29,20 @@ pub fn settle(analysis: &MergedAnalysis, terminate: bool, mut status: RunStatus)
             return status;
         }
     }
+}
+
+/// Phase, value and message that a web metric has where this is answered at once (`webmetric.go: Run`).
+///
+/// # Errors
+/// A metric that is none of the web or that upstream does not accept, and what is not simulated.
+pub fn web_measurement(metric: &Metric, reply: &Reply) -> Result<(AnalysisPhase, String, String), Problem> {
+    let planned = PlannedMetric::new(metric.check().map_err(Problem::new)?, false, 1);
+    let CheckedProvider::Web(asked) = &planned.checked.provider else {
+        return Err(Problem::new("the metric asks no HTTP server"));
+    };
+    let taken = match web::Request::prepare(&planned.checked, asked)? {
+        Ok(request) => request.answered(&planned, reply, Duration::ZERO)?,
+        Err(message) => measure::Taken::error(message, ""),
+    };
+    Ok((taken.phase, taken.value, taken.message))
 }
