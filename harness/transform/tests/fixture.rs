@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{difference, fixture, plan, shipped};
+use common::{difference, fixture, plan, scenario, shipped, tree};
 use manifests::kustomize;
 use transform::{ArgoSettings, Names, Needs, Plan, Speed, highest_speed, transform};
 

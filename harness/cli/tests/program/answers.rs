@@ -22,9 +22,11 @@ fn the_evaluation_service_decides_and_a_job_that_fails_decides_before_it() {
     assert_eq!(outcome.code, 0, "{outcome:#?}");
     assert!(outcome.stdout.contains("quality-score"), "{}", outcome.stdout);
     let failing = |text: String| {
-        text.replace("ends: Complete", "ends: Failed").replace("because: quality-score", "because: regression-suite")
+        text.replace("ends: Complete", "ends: Failed")
+            .replace("because: quality-score", "because: regression-suite")
     };
-    let json = room(failing).rehearse(&["run", "gate.yaml", "--kustomize", "builtin", "--format", "json"]).json();
+    let json =
+        room(failing).rehearse(&["run", "gate.yaml", "--kustomize", "builtin", "--format", "json"]).json();
     let aborted = "rollout model-serving becomes aborted within 12m because regression-suite";
     let told = json.to_string();
     assert!(told.contains(aborted), "{told}");
@@ -48,14 +50,23 @@ fn a_metric_that_nothing_answers_is_refused_with_its_line() {
     );
     let without_job = |text: String| text.replace("job: regression-suite", "job: suite");
     let refused = room(without_job).rehearse(&["run", "gate.yaml", "--kustomize", "builtin"]);
-    refused.refused(2, &[&["the Job of the metric `regression-suite` runs, and nothing", "quality-gate/analysistemplate.yaml:"]]);
+    refused.refused(
+        2,
+        &[&[
+            "the Job of the metric `regression-suite` runs, and nothing",
+            "quality-gate/analysistemplate.yaml:",
+        ]],
+    );
 }
 
 #[test]
 fn a_cluster_serves_no_answers_to_urls() {
     let room = room(|text| text);
     let outcome = room.rehearse(&["run", "gate.yaml", "--engine", "kind"]);
-    outcome.refused(2, &[&["on the engine `kind` nothing serves an answer to a URL", "gate.yaml:14:5", "engine `sim`"]]);
+    outcome.refused(
+        2,
+        &[&["on the engine `kind` nothing serves an answer to a URL", "gate.yaml:14:5", "engine `sim`"]],
+    );
     let outcome = room.rehearse(&["compare", "gate.yaml"]);
     outcome.refused(2, &[&["on the engine `kind` nothing serves an answer to a URL"]]);
 }

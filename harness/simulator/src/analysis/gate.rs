@@ -121,7 +121,7 @@ impl GateRun {
 
     /// When the next measurement is due, or one that is under way is looked at.
     pub fn next_due(&self, now: Time) -> Option<Time> {
-        let due = self.status.next_due(self.plan.as_deref()?, self.started.truncated_to_secs());
+        let due = self.status.next_due(self.plan.as_deref()?, self.begun());
         let over = self.jobs.values().map(|(over, _)| *over).filter(|over| *over > now);
         let due = due.into_iter().filter(|due| *due > now).chain(over).min();
         // What an answer that was waited for brings about is looked at at once.
@@ -145,23 +145,23 @@ impl GateRun {
     pub fn pass(&mut self, now: Time) -> Result<Vec<Measured>, Problem> {
         let Some(plan) = self.plan.clone() else { return Ok(Vec::new()) };
         let now = now.max(self.busy_until);
-        let started = *self.status.started.get_or_insert(self.started.truncated_to_secs());
         let mut all = Vec::new();
         while !self.status.is_completed() {
             let before = self.status.clone();
             let terminating = assess::is_terminating(self.terminate, &self.status.results);
             let due = match terminating {
                 true => before.unfinished(&plan),
-                false => before.due(&plan, started, now),
+                false => before.due(&plan, self.begun(), now),
             };
             // Nothing is assessed before the slowest answer is there.
             let mut assessed = now;
             for planned in due {
-                if let Some(measured) = self.step(planned, now, terminating)? {
-                    assessed = assessed.max(now + measured.1);
-                    all.push(measured.0);
+                if let Some((measured, took)) = self.step(planned, now, terminating)? {
+                    assessed = assessed.max(now + took);
+                    all.push(measured);
                 }
             }
+            self.status.started.get_or_insert(assessed.truncated_to_secs());
             self.status.assess(&plan, self.terminate, assessed);
             self.busy_until = self.busy_until.max(assessed);
             if self.status == before || assessed > now {
@@ -173,6 +173,11 @@ impl GateRun {
             measured.counters = result.cloned().unwrap_or_else(|| measured.counters.clone());
         }
         Ok(all)
+    }
+
+    /// When its first pass was over.
+    fn begun(&self) -> Time {
+        self.status.started.unwrap_or(self.started.truncated_to_secs())
     }
 
     /// Measures, or notes that a measurement goes on; with what was measured, how long it took.
