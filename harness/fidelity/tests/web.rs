@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 #![expect(clippy::print_stdout, reason = "the counts are the point")]
 
+use std::collections::BTreeMap;
+
 use fidelity::Oracle;
 use manifests::objects::Metric;
 use rand::RngExt;
@@ -236,6 +238,7 @@ fn web_metrics_measure_what_the_real_provider_measures() {
     let questions: Vec<Value> = (0..QUESTIONS).map(|_| draw.question()).collect();
     let theirs: Vec<Answer> = Oracle::build().ask("web", &questions);
     let (mut agree, mut refused, mut panics) = (0, Vec::new(), 0);
+    let mut phases = BTreeMap::new();
     for (question, theirs) in questions.iter().zip(theirs) {
         match (ours(question), theirs) {
             // What is refused by name is no answer; of a panic it has to be.
@@ -246,6 +249,10 @@ fn web_metrics_measure_what_the_real_provider_measures() {
             (Err(why), Answer::Measured { .. }) => refused.push((why, question)),
             (Ok(ours), theirs) => {
                 assert_eq!(ours, theirs, "{question}");
+                let Answer::Measured { phase, .. } = ours else {
+                    unreachable!("the simulator does not panic")
+                };
+                *phases.entry(phase).or_insert(0) += 1;
                 agree += 1;
             }
         }
@@ -258,5 +265,6 @@ fn web_metrics_measure_what_the_real_provider_measures() {
         refused.len()
     );
     assert!(refused.len() * 10 < QUESTIONS, "too much is refused: {reasons:?}");
+    assert!(phases.len() == 4 && phases.values().all(|count| count * 50 > QUESTIONS), "{phases:?}");
     assert!(panics > 0 && agree * 10 > QUESTIONS * 8, "{agree} agree, {panics} panic");
 }
