@@ -260,6 +260,7 @@ fn web_metrics_measure_what_the_real_provider_measures() {
     let mut reasons: Vec<&str> = refused.iter().map(|(why, _)| why.as_str()).collect();
     reasons.sort_unstable();
     reasons.dedup();
+    println!("phases: {phases:?}");
     println!(
         "web metrics: {agree} of {QUESTIONS} agree, {panics} panic upstream, {} are refused: {reasons:#?}",
         refused.len()

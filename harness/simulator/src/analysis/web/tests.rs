@@ -1,5 +1,5 @@
 use manifests::objects::Metric;
-use manifests::objects::analysis::{CheckedProvider, Provider};
+use manifests::objects::analysis::CheckedProvider;
 
 use super::*;
 
