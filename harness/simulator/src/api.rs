@@ -403,6 +403,7 @@ impl Body {
             | Self::Rollout(..)
             | Self::Deployment(..)
             | Self::Application(..)
+            | Self::Job(_)
             | Self::Plain(_) => None,
         }
     }
