@@ -347,7 +347,7 @@ fn not_modelled_is_told_for_every_kind_that_has_a_table() {
         (
             "argoproj.io/v1alpha1",
             "AnalysisTemplate",
-            "{metrics: [{name: m, provider: {job: {spec: {template: {}}}}}, {name: n, provider: {datadog: {query: q}}}]}",
+            "{metrics: [{name: m, provider: {job: {spec: {template: {}}}}}, {name: other, provider: {datadog: {query: q}}}]}",
             "spec.metrics[0].provider.job.spec spec.metrics[1].provider.datadog",
         ),
         (

@@ -203,11 +203,11 @@ fn a_step_that_is_not_simulated_is_told_and_held() {
 
 #[test]
 fn a_gate_that_cannot_be_simulated_ends_the_run_by_name_and_place() {
-    let query = "result[0] == 1\n    - name: other\n      provider: { web: { url: 'http://a' } }";
+    let query = "result[0] == 1\n    - name: other\n      provider: { datadog: { query: q } }";
     let expression = "result[0] == 1\n    - name: other\n      provider:\n        prometheus: { address: \
                       'http://prometheus.monitoring:9090', query: 'mad_over_time(up[1h])' }";
     let cases = [
-        (query, "not simulated: the metric provider `web` of the metric `other`"),
+        (query, "not simulated: the metric provider `datadog` of the metric `other`"),
         (expression, "not simulated: PromQL function `mad_over_time`"),
     ];
     for (condition, message) in cases {
