@@ -8,12 +8,13 @@ use crate::fault::{Definition, Effect, IdentitySwap};
 use crate::settings::Settings;
 
 /// The keys of a scenario that say nothing about a server.
-const SCENARIO_KEYS: [&str; 11] = [
+const SCENARIO_KEYS: [&str; 12] = [
     "name",
     "story",
     "repository",
     "apply",
     "traffic",
+    "answers",
     "cluster",
     "events",
     "expect",

@@ -35,7 +35,7 @@ fn every_example_is_a_scenario_or_completes_to_one() {
     let validator = jsonschema::draft7::new(&scenario::schema()).unwrap();
     let (complete, fragments): (Vec<_>, Vec<_>) =
         yaml_blocks().into_iter().partition(|b| b.contains("\nname: "));
-    assert_eq!((complete.len(), fragments.len()), (2, 10));
+    assert_eq!((complete.len(), fragments.len()), (2, 11));
     let texts = complete
         .iter()
         .map(|block| (*block).to_owned())

@@ -72,11 +72,11 @@ pub(crate) fn found(state: &State, event: &Event) -> String {
         (State::Rollout(_, wanted), Event::Rollout(status)) => found_rollout(wanted, status),
         (State::Application(_, wanted), Event::Application(status)) => found_application(wanted, status),
         (State::Resource(_, wanted), Event::Resource(written)) => match (&written.object, wanted) {
-            (None, _) => "it does not exist".into(),
+            (None, _) => "missing".into(),
             (Some(object), ResourceState::Matches(node)) => {
                 crate::matching::difference(node, object).unwrap_or_else(|| "it matches".into())
             }
-            (Some(_), ResourceState::Exists | ResourceState::Absent) => "it exists".into(),
+            (Some(_), ResourceState::Exists | ResourceState::Absent) => "there".into(),
         },
         (State::Alert(_, _), Event::Alert(status)) => found_alert(status),
         (State::Alert(alert, _), Event::Rules(status)) => match status.alerts.contains(&alert.name) {

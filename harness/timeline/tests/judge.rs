@@ -525,7 +525,7 @@ fn a_resource_is_judged_by_what_it_contains() {
         "at 00:20 it was data.MODEL_VERSION is \"3.2\"",
     );
     check(&resource("becomes: { exists: false }, within: 50s"), &timeline, Passed, "at 01:00");
-    check(&resource("always: { exists: true }"), &timeline, Failed, "it does not exist");
+    check(&resource("always: { exists: true }"), &timeline, Failed, "it was missing");
 }
 
 #[test]

@@ -99,9 +99,8 @@ fn a_query_that_is_not_simulated_is_refused_by_name() {
 #[test]
 fn a_provider_that_is_not_simulated_is_refused_by_name() {
     let room = Room::new();
-    let text = room.read(TEMPLATE).replacen("prometheus:", "web:", 1);
-    room.write(TEMPLATE, text.replacen("address: http", "url: http", 1));
-    let expected: &[&str] = &["metric provider `web`", "`inference-latency`", "analysistemplate.yaml:"];
+    room.write(TEMPLATE, room.read(TEMPLATE).replacen("prometheus:", "datadog:", 1));
+    let expected: &[&str] = &["metric provider `datadog`", "`inference-latency`", "analysistemplate.yaml:"];
     run(&room, "becomes: promoted").refused(2, &[expected]);
 }
 
