@@ -162,6 +162,31 @@ impl Draw {
     }
 
     fn question(&mut self) -> Value {
+        if self.one_in(2) { self.usual_question() } else { self.unusual_question() }
+    }
+
+    /// A gate as people write them: a score where its path looks for it, and conditions on numbers.
+    fn usual_question(&mut self) -> Value {
+        let score = self.below(101) as f64 / 100.0;
+        let (path, body) = match self.below(5) {
+            0 => ("", json!(score)),
+            1 => ("{$.score}", json!({"score": score, "runs": 20})),
+            2 => ("{$.data.score}", json!({"data": {"score": score}})),
+            3 => ("{.runs[0].score}", json!({"runs": [{"score": score}, {"score": 1}]})),
+            _ => ("{$.runs[?(@.suite == 'qa')].score}", json!({"runs": [{"suite": "qa", "score": score}]})),
+        };
+        let web = json!({"url": "http://quality.evaluation.svc/score", "jsonPath": path});
+        let mut metric = json!({"name": "m", "provider": {"web": web}});
+        metric["successCondition"] =
+            json!(self.of(&["result > 0.5", "result >= 0.5", "asFloat(result) > 0.5"]));
+        if self.one_in(2) {
+            metric["failureCondition"] = json!(self.of(&["result < 0.2", "result <= 0.5", "isNaN(result)"]));
+        }
+        json!({"metric": metric, "status": 200, "body": body.to_string(), "unreachable": ""})
+    }
+
+    /// Anything that the provider may meet; most of it measures nothing.
+    fn unusual_question(&mut self) -> Value {
         let mut web =
             json!({"url": "http://quality.evaluation.svc/score?hash=a%20b", "jsonPath": self.path()});
         if self.one_in(12) {
