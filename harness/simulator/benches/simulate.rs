@@ -64,7 +64,7 @@ fn verdict(scenario: &Scenario, repository: &Tree) -> Verdict {
 /// series of all pods.
 fn large_canary(criterion: &mut Criterion) {
     let repository = fixture::repository("ai-deployments");
-    let without_rules = "      base/monitoring/kustomization.yaml: { resources: [servicemonitor.yaml] }\n";
+    let without_rules = "        base/monitoring/kustomization.yaml: { resources: [servicemonitor.yaml] }\n";
     let mut group = criterion.benchmark_group("model");
     group.sample_size(20);
     for (name, monitoring) in [
@@ -75,7 +75,7 @@ fn large_canary(criterion: &mut Criterion) {
             let resize = "events:\n  - at: 0s\n    merge:\n      title: Resize\n      edit:\n        \
                           base/model-serving/rollout.yaml: { spec: { replicas: 50 } }\n        \
                           overlays/production/kustomization.yaml: { patches: [{ path: model-config.yaml }] }\n";
-            let text = text.replace("events:\n", &format!("{resize}  {monitoring}"));
+            let text = text.replace("events:\n", &format!("{resize}{monitoring}"));
             let text = text.replace("rate: 20/s", "rate: 200/s");
             text + "cluster: { nodes: 80, webhook: true }\nduration: 1h\n"
         });
