@@ -77,7 +77,7 @@ pub(crate) fn run_all(
     wanted: &[Wanted<'_>],
 ) -> Result<Vec<Ran>, Failure> {
     for wanted in wanted {
-        no_server_answers(wanted.scenario)?;
+        ensure_possible(wanted.scenario)?;
     }
     let runtime = Runtime::new().map_err(Failure::defect)?;
     runtime.block_on(async {
@@ -106,17 +106,24 @@ pub(crate) fn run_all(
     })
 }
 
-/// On a cluster a Job runs for real, and a web metric asks a real server.
+/// What a scenario asks that the kind engine cannot do: to answer a web metric, since on a cluster that asks a real
+/// server, and to follow alerts.
 ///
 /// # Errors
-/// An answer to a web metric: no server of the cluster would give it.
-fn no_server_answers(scenario: &Scenario) -> Result<(), Problem> {
+/// The first that it asks.
+fn ensure_possible(scenario: &Scenario) -> Result<(), Problem> {
     let of_url = |answer: &&Answer| matches!(answer.to, Question::Url(..));
-    let Some(answer) = scenario.answers.iter().find(of_url) else { return Ok(()) };
-    let problem = Problem::at(&answer.place, "on the engine `kind` nothing serves an answer to a URL");
-    Err(problem.with_help(
-        "run the scenario with the engine `sim`; on a cluster web metrics ask the real server, and Jobs run for real",
-    ))
+    if let Some(answer) = scenario.answers.iter().find(of_url) {
+        let problem = Problem::at(&answer.place, "on the engine `kind` nothing serves an answer to a URL");
+        return Err(problem.with_help(
+            "run the scenario with the engine `sim`; on a cluster web metrics ask the real server, and Jobs run for real",
+        ));
+    }
+    if let Some((alert, place)) = scenario.alerts().next() {
+        let message = format!("the engine `kind` does not follow alerts such as {alert}");
+        return Err(Problem::at(place, message).with_help("run the scenario with the engine `sim`"));
+    }
+    Ok(())
 }
 
 /// What ends a run before its time, once it has happened.
@@ -233,7 +240,6 @@ impl Machine<'_> {
         let tail = self.journal.run().as_str().rsplit('-').next().unwrap_or_default();
         let tail: String = tail.chars().take(4).collect();
         let prepare = |(index, wanted): (usize, &'a Wanted<'a>)| {
-            refuse_alerts(wanted.scenario)?;
             let suffix = if alone { String::new() } else { format!("-{tail}{index}") };
             let repository_name = format!("{}{suffix}", wanted.scenario.name.replace('.', "-"));
             let names = Names::with_suffix(&suffix)?.serving(Repository::url(&repository_name));
@@ -287,13 +293,6 @@ impl Machine<'_> {
         let objects = Made::Objects { cluster: cluster.clone(), kubeconfig: kubeconfig.clone() };
         Ok(self.journal.note(objects)?)
     }
-}
-
-/// What Prometheus' alerts do is not followed in a cluster, so that nothing could be said of them.
-fn refuse_alerts(scenario: &Scenario) -> Result<(), Problem> {
-    let Some((alert, place)) = scenario.alerts().next() else { return Ok(()) };
-    let message = format!("the kind engine does not follow alerts such as {alert}");
-    Err(Problem::at(place, message).with_help("run this scenario with `--engine sim`"))
 }
 
 fn display(path: &Path) -> String {

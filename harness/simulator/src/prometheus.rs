@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use behaviour::Buckets;
+use behaviour::{Buckets, stream};
 use manifests::objects::ObjectKey;
 use promql::{EvalError, Metric, PreparedQuery, Query, QueryError, Storage};
+use rand_chacha::rand_core::Rng;
 use units::{Duration, Time};
 
 use crate::World;
@@ -98,11 +99,9 @@ impl State {
     /// A query that Prometheus would refuse, or one that is not simulated.
     pub(crate) fn query(&mut self, text: &str, now: Time) -> Result<QueryResult, RefusedQuery> {
         let prepared = prepared(&mut self.queries, text)?;
-        // A virtual time fits: 2^63 ms are 292 million years.
-        let at_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let evaluation = prepared
             .query
-            .instant(&self.storage, at_ms)
+            .instant(&self.storage, in_ms(now))
             .map_err(|error| RefusedQuery::Rejected(format!("execution: {error}")))?;
         Ok(prepared.result(evaluation, Duration::ZERO))
     }
@@ -130,6 +129,24 @@ impl State {
         let start = u64::try_from(range.start_ms).unwrap_or(0);
         Ok(prepared.result(evaluation, now.since(Time::ZERO).saturating_sub(Duration::from_millis(start))))
     }
+}
+
+/// A time as Prometheus has it.
+pub(crate) fn in_ms(time: Time) -> i64 {
+    // A virtual time fits: 2^63 ms are 292 million years.
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The first time, from `earliest` on, of what recurs at a fixed offset within an interval. The offset spreads
+/// what has one interval: a hash upstream, a draw for `purpose` here (prometheus scrape/target.go: offset;
+/// rules/group.go: EvalTimestamp).
+fn first_time(world: &World<'_>, purpose: &str, interval: Duration, earliest: Time) -> Time {
+    let interval = interval.as_nanos().max(1);
+    let millis = (interval / 1_000_000).max(1);
+    let offset = stream(world.options.seed, purpose).next_u64() % millis * 1_000_000;
+    let earliest = earliest.as_nanos();
+    let base = earliest - earliest % interval + offset;
+    Time::from_nanos(if base >= earliest { base } else { base + interval })
 }
 
 fn prepared<'a>(

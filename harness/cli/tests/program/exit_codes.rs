@@ -1,4 +1,4 @@
-use crate::common::{Outcome, Room, rehearse};
+use crate::common::{Outcome, Room, rehearse, root};
 
 /// `calm.yaml` with another claim.
 fn claiming(claim: &str) -> Outcome {
@@ -61,4 +61,16 @@ fn a_report_that_cannot_be_written_is_a_failure_of_the_environment() {
     let room = Room::new();
     room.write("taken", "a file");
     room.run_calm(&["--report", "taken"]).refused(4, &[&["the report `taken` cannot be written"]]);
+}
+
+/// Before anything is made, with docker or without.
+#[test]
+fn a_scenario_that_speaks_of_alerts_is_refused_by_the_engine_kind_at_its_place() {
+    let scenario = root().join("scenarios/canary/bad-window-between-gates.yaml");
+    let scenario = scenario.to_str().unwrap();
+    for arguments in [&["run", scenario, "--engine", "kind"][..], &["compare", scenario]] {
+        let expected =
+            &["does not follow alerts such as InferenceErrorRateHigh", "bad-window-between-gates.yaml:"];
+        Room::empty().rehearse(arguments).refused(2, &[expected]);
+    }
 }

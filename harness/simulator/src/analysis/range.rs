@@ -5,6 +5,8 @@ use manifests::objects::analysis::RangeQuery;
 use manifests::objects::go_duration;
 use units::Time;
 
+use crate::prometheus::in_ms;
+
 /// A range of time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -25,7 +27,7 @@ pub(super) enum NoRange {
 impl Range {
     /// Reads the bounds at a time.
     pub(super) fn of(query: &RangeQuery, now: Time) -> Result<Self, NoRange> {
-        let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let now_ms = in_ms(now);
         let start_ms = bound("start", &query.start, now_ms)?;
         let end_ms = bound("end", &query.end, now_ms)?;
         let step = go_duration(&query.step).map_err(|error| {

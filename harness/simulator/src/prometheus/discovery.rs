@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 
-use behaviour::stream;
 use manifests::objects::monitoring::Endpoint;
 use manifests::objects::{self, Container, IntOrString, ServiceMonitor};
 use promql::Labels;
-use rand_chacha::rand_core::Rng;
 use units::{Duration, Time};
 
+use super::first_time;
 use super::scrape::Target;
 use crate::api::{Body, Object, ObjectId};
 use crate::kubernetes::{as_pod, endpoints};
@@ -75,16 +74,10 @@ fn relearn(world: &mut World<'_>, service: ObjectId) {
     }
 }
 
-/// A target is scraped at a fixed offset within the interval, which spreads targets
-/// (prometheus scrape/target.go: offset, a hash there, a draw here).
+/// A pod's targets are scraped at an offset of their own.
 fn first_scrape(world: &World<'_>, wanted: &Wanted) -> Time {
-    let interval = wanted.interval.as_nanos().max(1);
-    let mut rng = stream(world.options.seed, &format!("scrape offset of {}", world.api.get(wanted.pod).key));
-    let millis = (interval / 1_000_000).max(1);
-    let offset = rng.next_u64() % millis * 1_000_000;
-    let now = world.now().as_nanos();
-    let base = now - now % interval + offset;
-    Time::from_nanos(if base >= now { base } else { base + interval })
+    let purpose = format!("scrape offset of {}", world.api.get(wanted.pod).key);
+    first_time(world, &purpose, wanted.interval, world.now())
 }
 
 /// What every monitor asks for behind a Service.

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use behaviour::stream;
 use promql::Labels;
-use rand_chacha::rand_core::Rng;
 use rules::{Group, Kind, ObjectRules, Rule, RuleError, RunningGroup, Settings};
 use timeline::{AlertState, AlertStatus, Event, RulesStatus, Source};
 use units::{Duration, Time};
 
-use super::State;
+use super::{State, first_time, in_ms};
 use crate::api::ObjectId;
 use crate::world::resource_name;
 use crate::{Task, World};
@@ -163,7 +161,8 @@ fn start(world: &mut World<'_>, object: ObjectId, group: Group, before: Option<u
     let now = world.now();
     let evaluation = world.scenario.cluster.scrape_interval;
     let interval = group.interval.unwrap_or(evaluation);
-    let first = first_evaluation(world, object, &group.name, interval);
+    let purpose = format!("evaluation offset of {} in {}", group.name, world.api.get(object).key);
+    let first = first_time(world, &purpose, interval, now + Duration::from_nanos(1));
     let subquery_step_ms = i64::try_from(evaluation.as_millis()).unwrap_or(i64::MAX);
     let query = promql::Options { subquery_step_ms, ..promql::Options::default() };
     let settings = Settings { query, ..Settings::default() };
@@ -187,18 +186,6 @@ fn start(world: &mut World<'_>, object: ObjectId, group: Group, before: Option<u
         failing: BTreeMap::new(),
     });
     world.kernel.wake_at(first, Task::RuleGroup(index));
-}
-
-/// A group is evaluated at a fixed offset within its interval, which spreads groups
-/// (prometheus rules/group.go: EvalTimestamp, a hash there, a draw here).
-fn first_evaluation(world: &World<'_>, object: ObjectId, group: &str, interval: Duration) -> Time {
-    let interval = interval.as_nanos().max(1);
-    let name = format!("evaluation offset of {} in {}", group, world.api.get(object).key);
-    let millis = (interval / 1_000_000).max(1);
-    let offset = stream(world.options.seed, &name).next_u64() % millis * 1_000_000;
-    let now = world.now().as_nanos();
-    let base = now - now % interval + offset;
-    Time::from_nanos(if base > now { base } else { base + interval })
 }
 
 /// Prometheus has a group no more. Its series are marked as stale two intervals later.
@@ -325,11 +312,6 @@ fn status(name: &timeline::ResourceName, group: &str, alert: &rules::Alert) -> A
         value: alert.value_text(),
         active_at: Time::ZERO + Duration::from_millis(u64::try_from(alert.active_at_ms).unwrap_or(0)),
     }
-}
-
-fn in_ms(time: Time) -> i64 {
-    // A virtual time fits: 2^63 ms are 292 million years.
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use planted::Bug;
 use promql::{Labels, Metric, Row, SeriesId};
 use units::{Duration, Time};
 
-use super::State;
 use super::discovery::Wanted;
+use super::{State, in_ms};
 use crate::kubernetes::{Pod, as_pod};
 use crate::{Task, World, traffic};
 
@@ -108,11 +108,6 @@ fn end(world: &mut World<'_>, index: usize) {
     if let (Some(model), true) = (&series.model, series.fresh) {
         let _ = storage.mark_row_stale(&model.row, at_ms);
     }
-}
-
-fn in_ms(time: Time) -> i64 {
-    // A virtual time fits: 2^63 ms are 292 million years.
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The series of a target, and those of its model since the start of its container. A container that
