@@ -54,6 +54,6 @@ image:
 kind *ARGS:
     .ci/kind {{ ARGS }}
 
-# everything that must hold before a merge; just ci --cluster also what needs a kind cluster
+# everything that must hold before a merge; just ci --kills also kills runs on clusters
 ci *ARGS:
     .ci/run {{ ARGS }}
