@@ -269,14 +269,13 @@ impl Hands<'_> {
         let listed =
             sets.list(&ListParams::default()).await.map_err(|error| refused("listed ReplicaSets", &error))?;
         let sets: Vec<Value> = listed.items.iter().map(as_json).collect();
-        let restored = undo::restored(rollout, &sets, to).map_err(|why| Problem::at(place, why))?;
-        let Some((target, template)) = restored else { return Ok(Done::Nothing) };
-        let undo::Target { api_version, kind, name } = target;
+        let undo = undo::undo(rollout, &sets, to).map_err(|why| Problem::at(place, why))?;
+        let Some(undo::Undo { api_version, kind, name, patch }) = undo else { return Ok(Done::Nothing) };
         let api = self.server.objects(api_version, kind, namespace).await?;
-        let present = api.get(name).await.map_err(|error| refused(&format!("read {kind} {name}"), &error))?;
-        let present = as_json(&present)["spec"]["template"].take();
-        let patch = json!({"spec": {"template": undo::difference(&present, &template)}});
-        self.patch(&api, name, &patch).await
+        let said = |error: &dyn std::fmt::Display| refused(&format!("undid {kind} {name}"), error);
+        let patch = serde_json::from_value(patch).map_err(|error| said(&error))?;
+        let patched = api.patch(name, &PatchParams::default(), &Patch::Json::<DynamicObject>(patch)).await;
+        patched.map(|_| Done::Nothing).map_err(|error| said(&error))
     }
 
     async fn refresh(&self, application: &str, how: &str) -> Result<Done, Failure> {

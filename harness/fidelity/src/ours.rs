@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use behaviour::{Arrivals, stream};
 use manifests::objects::ObjectKey;
+use manifests::objects::rollout::HASH_LABEL;
 use rand::Rng;
 use scenario::Scenario;
 use serde_json::{Value, json};
-use simulator::rollouts::HASH_LABEL;
 use simulator::{Input, Options, simulate, tree_of};
 use timeline::{Event, RolloutStatus, Timeline};
 use units::{Duration, Time};
@@ -171,7 +171,7 @@ fn monitoring() -> [Value; 2] {
             "spec": {
                 "selector": {"matchLabels": {"app": ROLLOUT}},
                 "endpoints": [{"port": "http"}],
-                "podTargetLabels": ["rollouts-pod-template-hash"],
+                "podTargetLabels": [HASH_LABEL],
             },
         }),
     ]

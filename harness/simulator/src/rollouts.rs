@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use manifests::objects::pod::PodMetadata;
+use manifests::objects::rollout::{HASH_LABEL, REVISION};
 use units::Time;
 use yaml::Node;
 
@@ -56,12 +57,6 @@ pub use status::{
     RolloutState, RunReference,
 };
 pub use weights::{TrafficWeights, WeightDestination};
-
-/// The label that tells a Rollout's pods by their template (`DefaultRolloutUniqueLabelKey`).
-pub const HASH_LABEL: &str = "rollouts-pod-template-hash";
-
-/// The annotation that counts a Rollout's templates.
-const REVISION: &str = "rollout.argoproj.io/revision";
 
 /// What the controller notes on a Rollout's ReplicaSet; upstream keeps it in annotations.
 #[derive(Debug, Clone, Default, PartialEq)]

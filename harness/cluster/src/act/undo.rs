@@ -1,57 +1,70 @@
-//! `kubectl argo rollouts undo` (argo-rollouts v1.10 pkg/kubectl-argo-rollouts/cmd/undo): the template of an earlier
-//! ReplicaSet, written back.
+//! `kubectl argo rollouts undo` (argo-rollouts v1.10.1 pkg/kubectl-argo-rollouts/cmd/undo/undo.go): the template of
+//! an earlier ReplicaSet, written back.
 
+use manifests::objects::rollout::{HASH_LABEL, REVISION};
 use manifests::objects::undo::{is_derivative, set_to_restore};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use yaml::{Node, Place};
 
-/// The label that tells a Rollout's ReplicaSets and pods by their template.
-const HASH_LABEL: &str = "rollouts-pod-template-hash";
-
-/// The annotation with a ReplicaSet's revision.
-const REVISION: &str = "rollout.argoproj.io/revision";
-
-/// The object whose template an undo writes.
+/// What an undo writes, and where.
 #[derive(Debug, PartialEq)]
-pub(super) struct Target<'a> {
+pub(super) struct Undo<'a> {
     pub(super) api_version: &'a str,
     pub(super) kind: &'a str,
     pub(super) name: &'a str,
+    /// The JSON patch (RFC 6902).
+    pub(super) patch: Value,
 }
 
-/// What an undo writes, and where: the template of the revision `to`, or of the last but one, of the ReplicaSets of a
-/// namespace. `None` where the Rollout has that template already.
+/// An undo to the template of the revision `to`, or of the last but one, of the ReplicaSets of a namespace. `None`
+/// where the Rollout has that template already.
 ///
 /// # Errors
-/// There is no such revision.
-pub(super) fn restored<'a>(
+/// There is no such revision, or the Rollout refers to a workload of another kind than upstream writes.
+pub(super) fn undo<'a>(
     rollout: &'a Value,
     sets: &[Value],
     to: Option<u64>,
-) -> Result<Option<(Target<'a>, Value)>, String> {
+) -> Result<Option<Undo<'a>>, String> {
     let name = rollout["metadata"]["name"].as_str().unwrap_or_default();
     let owned = sets.iter().filter(|set| is_controlled_by(set, &rollout["metadata"]["uid"]));
     let set = set_to_restore(name, owned.filter_map(|set| Some((revision(set)?, set))), to)?;
-    let mut template = set["spec"]["template"].clone();
+    let template = without_hash(&set["spec"]["template"]);
+    let spec = &rollout["spec"];
+    if spec.get("template").is_some_and(|live| is_equal(&without_hash(live), &template)) {
+        return Ok(None);
+    }
+    let (api_version, kind, name) = match spec.get("workloadRef") {
+        Some(workload) => referred(workload)?,
+        None => ("argoproj.io/v1alpha1", "Rollout", name),
+    };
+    let patch = json!([{"op": "replace", "path": "/spec/template", "value": template}]);
+    Ok(Some(Undo { api_version, kind, name, patch }))
+}
+
+/// The workload that a Rollout takes its template from (undo.go: undoWorkloadRef).
+fn referred(workload: &Value) -> Result<(&'static str, &'static str, &str), String> {
+    let (api_version, kind) = match workload["kind"].as_str().unwrap_or_default() {
+        "Deployment" => ("apps/v1", "Deployment"),
+        "ReplicaSet" => ("apps/v1", "ReplicaSet"),
+        "PodTemplate" => ("v1", "PodTemplate"),
+        other => return Err(format!("workload of type {other} is not supported")),
+    };
+    Ok((api_version, kind, workload["name"].as_str().unwrap_or_default()))
+}
+
+/// Whether all that a template says stands in the other one, too (undo.go: equalIgnoreHash).
+fn is_equal(live: &Value, template: &Value) -> bool {
+    let place = Place::whole(&yaml::Source::new("the cluster", ""));
+    is_derivative(&Node::from_json(live, &place), &Node::from_json(template, &place))
+}
+
+fn without_hash(template: &Value) -> Value {
+    let mut template = template.clone();
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH_LABEL);
     }
-    let place = Place::whole(&yaml::Source::new("the cluster", ""));
-    let node = |value: &Value| Node::from_json(value, &place);
-    let spec = &rollout["spec"];
-    if spec.get("template").is_some_and(|live| is_derivative(&node(live), &node(&template))) {
-        return Ok(None);
-    }
-    let text = |value: &'a Value| value.as_str().unwrap_or_default();
-    let target = match spec.get("workloadRef") {
-        Some(workload) => Target {
-            api_version: text(&workload["apiVersion"]),
-            kind: text(&workload["kind"]),
-            name: text(&workload["name"]),
-        },
-        None => Target { api_version: text(&rollout["apiVersion"]), kind: text(&rollout["kind"]), name },
-    };
-    Ok(Some((target, template)))
+    template
 }
 
 fn is_controlled_by(set: &Value, uid: &Value) -> bool {
@@ -65,21 +78,6 @@ fn revision(set: &Value) -> Option<u64> {
         Value::String(text) => text.parse().ok(),
         _ => Some(0),
     }
-}
-
-/// The merge patch (RFC 7386) that makes one value of another, without a trace of what only the first one has.
-pub(super) fn difference(from: &Value, to: &Value) -> Value {
-    let (Value::Object(before), Value::Object(after)) = (from, to) else { return to.clone() };
-    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let mut patch: Map<String, Value> = gone.collect();
-    for (key, value) in after {
-        match before.get(key) {
-            Some(present) if present == value => {}
-            Some(present) => drop(patch.insert(key.clone(), difference(present, value))),
-            None => drop(patch.insert(key.clone(), value.clone())),
-        }
-    }
-    Value::Object(patch)
 }
 
 #[cfg(test)]
@@ -116,47 +114,53 @@ mod tests {
     fn an_undo_writes_the_template_of_the_last_revision_but_one_without_the_hash() {
         let sets = [set("1", "u", "v1"), set("3", "u", "v3"), set("2", "u", "v2"), set("9", "other", "v9")];
         let rollout = rollout(&template("v3"));
-        let (target, written) = restored(&rollout, &sets, None).unwrap().unwrap();
-        assert_eq!(target, Target { api_version: "argoproj.io/v1alpha1", kind: "Rollout", name: "model" });
         let mut expected = template("v2");
         expected["spec"]["restartPolicy"] = json!("Always");
-        assert_eq!(written, expected);
-        let (_, written) = restored(&rollout, &sets, Some(1)).unwrap().unwrap();
-        assert_eq!(written["spec"]["containers"][0]["image"], "v1");
+        let expected = Undo {
+            api_version: "argoproj.io/v1alpha1",
+            kind: "Rollout",
+            name: "model",
+            patch: json!([{"op": "replace", "path": "/spec/template", "value": expected}]),
+        };
+        assert_eq!(undo(&rollout, &sets, None), Ok(Some(expected)));
+        let named = undo(&rollout, &sets, Some(1)).unwrap().unwrap();
+        assert_eq!(named.patch[0]["value"]["spec"]["containers"][0]["image"], "v1");
     }
 
     #[test]
     fn a_template_that_is_there_already_is_not_written() {
         let sets = [set("1", "u", "v1"), set("2", "u", "v2")];
-        assert_eq!(restored(&rollout(&template("v2")), &sets, Some(2)), Ok(None));
+        assert_eq!(undo(&rollout(&template("v2")), &sets, Some(2)), Ok(None));
+        let mut with_hash = template("v2");
+        with_hash["metadata"]["labels"][HASH_LABEL] = json!("another");
+        assert_eq!(undo(&rollout(&with_hash), &sets, Some(2)), Ok(None));
     }
 
     #[test]
     fn a_revision_that_is_not_there_is_an_error() {
         let rollout = rollout(&template("v1"));
-        let none = restored(&rollout, &[set("1", "u", "v1")], None);
+        let none = undo(&rollout, &[set("1", "u", "v1")], None);
         assert_eq!(none, Err("no revision found for rollout \"model\"".to_owned()));
-        let none = restored(&rollout, &[set("1", "other", "v1")], Some(1));
+        let none = undo(&rollout, &[set("1", "other", "v1")], Some(1));
         assert_eq!(none, Err("unable to find specified revision 1 in history".to_owned()));
     }
 
     #[test]
     fn of_a_rollout_that_refers_to_a_workload_the_workload_is_written() {
-        let mut rollout = rollout(&Value::Null);
-        let workload = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
-        rollout["spec"] = json!({"workloadRef": workload});
         let sets = [set("1", "u", "v1"), set("2", "u", "v2")];
-        let (target, _) = restored(&rollout, &sets, None).unwrap().unwrap();
-        assert_eq!(target, Target { api_version: "apps/v1", kind: "Deployment", name: "web" });
-    }
-
-    #[test]
-    fn a_difference_makes_one_template_of_another() {
-        let from = json!({"metadata": {"labels": {"app": "model", "old": "1"}}, "spec": {"containers": [1, 2], "x": 1}});
-        let to = json!({"metadata": {"labels": {"app": "model", "new": "1"}}, "spec": {"containers": [1]}});
-        let expected = json!({
-            "metadata": {"labels": {"old": null, "new": "1"}}, "spec": {"containers": [1], "x": null},
-        });
-        assert_eq!(difference(&from, &to), expected);
+        let referring = |kind: &str| {
+            let mut rollout = rollout(&Value::Null);
+            rollout["spec"] = json!({"workloadRef": {"apiVersion": "x/v1", "kind": kind, "name": "web"}});
+            rollout
+        };
+        for (kind, api_version) in
+            [("Deployment", "apps/v1"), ("ReplicaSet", "apps/v1"), ("PodTemplate", "v1")]
+        {
+            let rollout = referring(kind);
+            let written = undo(&rollout, &sets, None).unwrap().unwrap();
+            assert_eq!((written.api_version, written.kind, written.name), (api_version, kind, "web"));
+        }
+        let refused = undo(&referring("StatefulSet"), &sets, None).unwrap_err();
+        assert_eq!(refused, "workload of type StatefulSet is not supported");
     }
 }

@@ -1,5 +1,6 @@
 //! ReplicaSets of Rollouts.
 
+use manifests::objects::rollout::{HASH_LABEL, REVISION};
 use serde_json::Value;
 
 use super::owner_of;
@@ -31,10 +32,10 @@ impl ReplicaSet {
             u32::try_from(number).unwrap_or(u32::MAX)
         };
         let metadata = &object["metadata"];
-        let revision = metadata["annotations"]["rollout.argoproj.io/revision"].as_str();
+        let revision = metadata["annotations"][REVISION].as_str();
         Some(Self {
             owner: owner_of(object, "Rollout")?,
-            hash: metadata["labels"]["rollouts-pod-template-hash"].as_str()?.to_owned(),
+            hash: metadata["labels"][HASH_LABEL].as_str()?.to_owned(),
             revision: revision.and_then(|revision| revision.parse().ok()).unwrap_or(0),
             desired: number("/spec/replicas"),
             created: number("/status/replicas"),

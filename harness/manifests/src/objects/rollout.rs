@@ -31,6 +31,14 @@ pub use references::{Analyses, MergedAnalysis, References};
 pub use routing::{ManagedRoute, PingPong, RouteStep, TrafficRouting};
 pub use validation::InvalidSpec;
 
+/// The label that tells a Rollout's ReplicaSets and pods by their template (argo-rollouts
+/// `DefaultRolloutUniqueLabelKey`).
+pub const HASH_LABEL: &str = "rollouts-pod-template-hash";
+
+/// The annotation that counts a Rollout's templates, on its ReplicaSets and AnalysisRuns (argo-rollouts
+/// `annotations.RevisionAnnotation`).
+pub const REVISION: &str = "rollout.argoproj.io/revision";
+
 /// A Rollout.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Rollout {

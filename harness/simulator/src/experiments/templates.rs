@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use manifests::objects::core::{Service, ServiceSpec};
+use manifests::objects::rollout::HASH_LABEL;
 use manifests::objects::{self, Metadata, ObjectKey};
 use timeline::{Event, Role, Scaled, Source};
 use units::{Duration, Time};
@@ -11,7 +12,6 @@ use units::{Duration, Time};
 use super::{Experiment, ExperimentStatus, TemplatePhase, TemplateSpec, TemplateStatus};
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{ReplicaSet, as_replica_set};
-use crate::rollouts::HASH_LABEL;
 use crate::{Task, World};
 
 /// Makes or scales a template's ReplicaSet, and brings its status up to date.

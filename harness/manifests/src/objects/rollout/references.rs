@@ -13,10 +13,8 @@ use super::super::analysis::{
 use super::super::core::Service;
 use super::super::field::{FieldError, quoted};
 use super::super::values::IntOrString;
-use super::{Analysis, InvalidSpec, PodTemplateHash, Rollout, RunArgument};
+use super::{Analysis, HASH_LABEL, InvalidSpec, PodTemplateHash, Rollout, RunArgument};
 
-/// The label that the controller puts on the pods of each ReplicaSet.
-const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
 /// How deep templates may name one another. Upstream has no bound.
@@ -141,7 +139,7 @@ impl Rollout {
             .spec
             .selector
             .iter()
-            .find(|(key, value)| *key != POD_TEMPLATE_HASH && labels.get(*key) != Some(*value));
+            .find(|(key, value)| *key != HASH_LABEL && labels.get(*key) != Some(*value));
         if let Some((key, _)) = unmatched {
             let detail = format!("Service {} has unmatch label {} in rollout", quoted(name), quoted(key));
             return Err(FieldError::invalid_text(field, name, &detail));
