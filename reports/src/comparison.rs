@@ -26,6 +26,7 @@ pub fn comparison(comparison: &Comparison, options: &Options) -> String {
     facts(&mut page, "outcome", &comparison.outcome, &sides);
     facts(&mut page, "expectations", &comparison.expectations, &sides);
     facts(&mut page, "analyses", &comparison.analyses, &sides);
+    facts(&mut page, "alerts", &comparison.alerts, &sides);
     facts(&mut page, "what clients experienced, roughly", &comparison.requests, &sides);
     page.gap();
     let heading = row(&page, "states, by the time after the action before", left, right, 0);

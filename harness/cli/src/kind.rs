@@ -78,6 +78,7 @@ pub(crate) fn run_all(
 ) -> Result<Vec<Ran>, Failure> {
     for wanted in wanted {
         ensure_possible(wanted.scenario)?;
+        simulator::ensure_alerts_are_defined(wanted.scenario, wanted.repository)?;
     }
     let runtime = Runtime::new().map_err(Failure::defect)?;
     runtime.block_on(async {
@@ -107,7 +108,7 @@ pub(crate) fn run_all(
 }
 
 /// What a scenario asks that the kind engine cannot do: to answer a web metric, since on a cluster that asks a real
-/// server, and to follow alerts.
+/// server.
 ///
 /// # Errors
 /// The first that it asks.
@@ -118,10 +119,6 @@ fn ensure_possible(scenario: &Scenario) -> Result<(), Problem> {
         return Err(problem.with_help(
             "run the scenario with the engine `sim`; on a cluster web metrics ask the real server, and Jobs run for real",
         ));
-    }
-    if let Some((alert, place)) = scenario.alerts().next() {
-        let message = format!("the engine `kind` does not follow alerts such as {alert}");
-        return Err(Problem::at(place, message).with_help("run the scenario with the engine `sim`"));
     }
     Ok(())
 }
@@ -311,11 +308,13 @@ fn demand(prepared: &[Prepared<'_>]) -> Result<Demand, Failure> {
     for prepared in prepared {
         let Transformed { repository, scenario, .. } = &prepared.transformed;
         let needs = Needs::of(repository, scenario);
+        demand.own_images.extend(needs.job_images);
         servers.stand_in(needs.images, scenario)?;
         demand.application_sets |= needs.kinds.iter().any(|(_, kind)| kind == "ApplicationSet");
         demand.argocd = settings(&prepared.transformed);
     }
     demand.images = servers.into_images();
+    demand.own_images.retain(|image| !demand.images.contains_key(image));
     Ok(demand)
 }
 
@@ -328,7 +327,8 @@ fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
         place: String::new(),
         instead: format!("at speed {}", prepared.speed),
     });
-    told.chain(server::notes(&prepared.served)).collect()
+    let needs = Needs::of(&prepared.transformed.repository, &prepared.transformed.scenario);
+    told.chain(server::notes(&prepared.served)).chain(server::notes_of_jobs(&needs)).collect()
 }
 
 /// The repository at the run's speed, with the user's names.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use manifests::tree::Tree;
 use scenario::{ModelServer, Scenario};
 use timeline::NotSimulated;
-use transform::{Transformed, probing, with_small_requests};
+use transform::{Needs, Transformed, probing, with_small_requests};
 use yaml::Problem;
 
 /// A repository and its scenario as a cluster is served them: with probes that ask where the scenario's real
@@ -34,6 +34,17 @@ pub(crate) fn notes(served: &Transformed) -> Vec<NotSimulated> {
         instead: "the real server is probed".to_owned(),
     });
     std::iter::once(behaviours).chain(probes).collect()
+}
+
+/// What the report says of Jobs whose image is that of a workload, too: nodes know one image by each name.
+pub(crate) fn notes_of_jobs(needs: &Needs) -> Vec<NotSimulated> {
+    let both = needs.job_images.intersection(&needs.images);
+    let note = |image: &String| NotSimulated {
+        what: format!("the image {image} in Jobs"),
+        place: String::new(),
+        instead: "the model server runs in them, which stands in for that image in workloads".to_owned(),
+    };
+    both.map(note).collect()
 }
 
 /// What runs in place of each image that manifests name, of all scenarios of a cluster: nodes know one image

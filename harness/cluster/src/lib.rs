@@ -1,6 +1,7 @@
 //! The engines that run a scenario on a real cluster.
 
 mod act;
+mod alerts;
 mod api;
 mod argocd;
 pub mod components;
@@ -8,6 +9,7 @@ mod failure;
 pub mod host;
 mod install;
 mod models;
+mod monitoring;
 mod observe;
 mod progress;
 mod prometheus;

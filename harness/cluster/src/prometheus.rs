@@ -2,11 +2,15 @@
 //! would make of ServiceMonitors and PrometheusRules.
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Duration as Wait, Instant, sleep};
 use units::Duration;
 
 use crate::Failure;
-use crate::api::Server;
+use crate::alerts::Answer;
+use crate::api::{Server, refused};
 use crate::install::{Workload, apply_all, namespace, wait_until_available};
+use crate::watch::News;
 
 /// The port that Prometheus listens on.
 const PORT: u16 = 9090;
@@ -109,7 +113,7 @@ pub(crate) async fn configure(
 ) -> Result<(), Failure> {
     let Address { namespace, service, port } = address;
     let pod = server.ready_pod(namespace, &format!("app.kubernetes.io/name={service}")).await?;
-    let file = format!("{CONFIGURATION}/{name}.yml");
+    let file = path(name);
     match configuration {
         Some(configuration) => {
             let text = configuration.to_string();
@@ -118,6 +122,43 @@ pub(crate) async fn configure(
         None => drop(server.exec(namespace, &pod, &["rm", "-f", &file], b"").await?),
     }
     server.ask("POST", namespace, &format!("{service}:{port}"), "/-/reload").await.map(drop)
+}
+
+/// Where the file of a configuration is, as Prometheus names it.
+pub(crate) fn path(name: &str) -> String {
+    format!("{CONFIGURATION}/{name}.yml")
+}
+
+/// Asks Prometheus for its rules for ever, twice in the shortest of their intervals, so that no evaluation is missed;
+/// `evaluation` is that of groups that state none.
+pub(crate) async fn follow_rules(
+    server: Server,
+    address: Address,
+    evaluation: Duration,
+    news: UnboundedSender<(Instant, News)>,
+) {
+    let (mut interval, mut away) = (evaluation, false);
+    loop {
+        let told = match ask_rules(&server, &address).await {
+            Ok(answer) => {
+                (interval, away) = (answer.shortest_interval().unwrap_or(evaluation), false);
+                Some(News::Rules(answer))
+            }
+            // An absence is told once, when it begins.
+            Err(failure) => (!std::mem::replace(&mut away, true)).then(|| News::Away(failure.to_string())),
+        };
+        // Who listens no more has ended the run.
+        if told.is_some_and(|told| news.send((Instant::now(), told)).is_err()) {
+            return;
+        }
+        sleep(Wait::from_nanos(interval.as_nanos() / 2)).await;
+    }
+}
+
+async fn ask_rules(server: &Server, address: &Address) -> Result<Answer, Failure> {
+    let Address { namespace, service, port } = address;
+    let text = server.ask("GET", namespace, &format!("{service}:{port}"), "/api/v1/rules").await?;
+    serde_json::from_str(&text).map_err(|error| refused("read the rules of Prometheus", &error))
 }
 
 /// The file that an object's configuration is kept in, and its content: what prometheus-operator makes
@@ -138,11 +179,22 @@ pub(crate) fn translated(object: &Value) -> Option<(String, Value)> {
             Some((format!("scrape-{namespace}-{name}"), json!({"scrape_configs": jobs})))
         }
         "PrometheusRule" => {
-            let groups = object.pointer("/spec/groups").cloned().unwrap_or_else(|| json!([]));
+            let groups =
+                object.pointer("/spec/groups").and_then(Value::as_array).cloned().unwrap_or_default();
+            let groups: Vec<Value> = groups.into_iter().map(without_thanos_s).collect();
             Some((format!("rules-{namespace}-{name}"), json!({"groups": groups})))
         }
         _ => None,
     }
+}
+
+/// A group of rules without the key that Thanos alone knows (prometheus-operator pkg/operator/rules.go:
+/// sanitizePrometheusRulesSpec).
+fn without_thanos_s(mut group: Value) -> Value {
+    if let Some(group) = group.as_object_mut() {
+        group.remove("partial_response_strategy");
+    }
+    group
 }
 
 fn scrape_job(monitor: &Value, namespace: &str, name: &str, index: usize, endpoint: &Value) -> Value {

@@ -8,7 +8,7 @@ use scenario::{Action, Scenario, Trigger};
 use serde_json::{Value, json};
 use timeline::{
     ActionPerformed, ClockStarted, CommitReason, EndReason, Engine, Entry, Event, LONGEST_HOLD, NotSimulated,
-    PodPhase, RunEnded, RunStarted, SlowBound, Source, Timeline, Watch, holds_clock,
+    PodPhase, RunEnded, RunStarted, SlowBound, Source, Timeline, holds_clock,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -16,16 +16,22 @@ use tokio::time::{Duration as Wait, Instant, sleep_until};
 use transform::{Names, Needs};
 use units::{Duration, Time};
 
-use crate::act::{ARGOCD, Done, Hands, is_of_harness};
+use crate::act::{ARGOCD, Done, Hands};
 use crate::api::Server;
 use crate::host::objects::RUN_LABEL;
+use crate::monitoring::Monitoring;
 use crate::observe::Onlooker;
-use crate::prometheus::Address;
 use crate::repository::Repository;
 use crate::session::timed;
-use crate::traffic::{Called, Clients};
+use crate::traffic::Clients;
 use crate::watch::{News, follow};
-use crate::{Failure, Progress, Stage, models, prometheus, standin};
+use crate::{Failure, Progress, Stage, models, prometheus, standin, traffic};
+
+mod applied;
+mod plans;
+
+use applied::{applications, destinations};
+use plans::Plans;
 
 /// What runs on a cluster.
 pub struct Rehearsal<'a> {
@@ -76,16 +82,18 @@ const NOTICED_WITHIN: Wait = Wait::from_secs(30);
 const IN_PLACE: Wait = Wait::from_secs(1);
 
 /// The kinds that the timeline speaks of, by where they are.
-const IN_NAMESPACES: [(&str, &str); 8] = [
+const IN_NAMESPACES: [(&str, &str); 6] = [
     ("v1", "ConfigMap"),
     ("argoproj.io/v1alpha1", "Rollout"),
     ("apps/v1", "ReplicaSet"),
     ("v1", "Pod"),
     ("argoproj.io/v1alpha1", "AnalysisRun"),
     ("v1", "Event"),
-    ("monitoring.coreos.com/v1", "ServiceMonitor"),
-    ("monitoring.coreos.com/v1", "PrometheusRule"),
 ];
+
+/// The kinds that Prometheus is configured by.
+const MONITORING: [(&str, &str); 2] =
+    [("monitoring.coreos.com/v1", "ServiceMonitor"), ("monitoring.coreos.com/v1", "PrometheusRule")];
 
 /// Runs a scenario to its end, in a cluster that has every component that it needs.
 ///
@@ -107,18 +115,6 @@ pub async fn rehearse(
     Ok(Timeline { entries: run.entries })
 }
 
-/// Which actions are still to come.
-enum Plan {
-    /// Waits for a state to be entered.
-    Watching(Box<Watch>),
-    /// Is due at a time of the scenario's clock, which stands still.
-    Planned(Duration),
-    /// Is due.
-    Timed(Instant),
-    /// Done.
-    Done,
-}
-
 /// A run under way.
 struct Run<'a> {
     server: &'a Server,
@@ -127,8 +123,8 @@ struct Run<'a> {
     hands: Hands<'a>,
     clients: Clients,
     onlooker: Onlooker,
-    addresses: Vec<Address>,
-    plans: Vec<Plan>,
+    monitoring: Monitoring<'a>,
+    plans: Plans<'a>,
     entries: Vec<Entry>,
     /// The start of the run.
     begun: Instant,
@@ -140,6 +136,8 @@ struct Run<'a> {
     moved: Instant,
     /// Since when the API server has not been heard of, where a watch broke, and why.
     silent: Option<(Instant, String)>,
+    /// Since when Prometheus has not answered, and why.
+    away: Option<(Instant, String)>,
     /// Whether clients send requests, which they do once a pod was ready.
     clients_begun: bool,
     rate: units::Rate,
@@ -165,9 +163,10 @@ impl<'a> Run<'a> {
         for place in &namespaces {
             models::offer(server, &images.fake_inference, place, &behaviours, &labels).await?;
         }
-        let addresses = addresses(&needs);
-        for address in &addresses {
-            let interval = scenario.cluster.scrape_interval;
+        let followed = scenario.alerts().map(|(alert, _)| alert.clone()).collect();
+        let monitoring = Monitoring::new(server, rehearsal.names, &needs, rehearsal.speed, followed);
+        let interval = scenario.cluster.scrape_interval;
+        for address in monitoring.addresses() {
             prometheus::install(server, &images.prometheus, address, interval, &labels).await?;
         }
         let repository = Repository::create(server, rehearsal.repository_name).await?;
@@ -191,14 +190,15 @@ impl<'a> Run<'a> {
             hands,
             clients,
             onlooker: Onlooker::new(scenario.followed()),
-            addresses,
-            plans: plans(scenario),
+            monitoring,
+            plans: Plans::of(&scenario.events),
             entries: Vec::new(),
             begun: Instant::now(),
             begun_at,
             clock: None,
             moved: Instant::now(),
             silent: None,
+            away: None,
             clients_begun: false,
             rate: scenario.traffic.rate,
             sender,
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
 
     async fn begin(&mut self, needs: &Needs) -> Result<(), Failure> {
         let Rehearsal { scenario, repository, seed, speed, version, .. } = self.rehearsal;
-        self.watch().await?;
+        self.watch(needs).await?;
         let author = "Operator <operator@example.com>";
         let initial = CommitReason::Initial;
         let commit =
@@ -248,18 +248,20 @@ impl<'a> Run<'a> {
         for (index, event) in self.rehearsal.scenario.events.iter().enumerate() {
             let is_merge = matches!(event.action, Action::Merge(_) | Action::Revert(_));
             if is_merge && event.trigger == Trigger::At(Duration::ZERO) {
+                self.plans.take(index);
                 self.perform(index).await?;
             }
         }
         Ok(())
     }
 
-    async fn watch(&mut self) -> Result<(), Failure> {
+    async fn watch(&mut self, needs: &Needs) -> Result<(), Failure> {
         let server = self.server;
         let kind = ("argoproj.io/v1alpha1", "Application");
         follow(&mut self.watches, server, kind, Some(ARGOCD), self.sender.clone()).await?;
+        let always = IN_NAMESPACES.iter().chain(&MONITORING);
         let mut kinds: BTreeSet<(String, String)> =
-            IN_NAMESPACES.iter().map(|(version, kind)| ((*version).to_owned(), (*kind).to_owned())).collect();
+            always.map(|(version, kind)| ((*version).to_owned(), (*kind).to_owned())).collect();
         for resource in self.rehearsal.scenario.followed() {
             if let Some(api_version) = server.api_version_of(&resource.kind).await? {
                 kinds.insert((api_version, resource.kind));
@@ -272,6 +274,14 @@ impl<'a> Run<'a> {
                 follow(&mut self.watches, server, kind, Some(&namespace), news).await?;
             }
         }
+        // Monitors and rules count wherever they are.
+        for namespace in needs.namespaces.iter().filter(|it| !self.hands.namespaces.contains(it)) {
+            for kind in MONITORING {
+                follow(&mut self.watches, server, kind, Some(namespace), self.sender.clone()).await?;
+            }
+        }
+        let interval = self.rehearsal.scenario.cluster.scrape_interval;
+        self.monitoring.follow(needs, interval, &self.sender, &mut self.watches);
         Ok(())
     }
 
@@ -283,14 +293,16 @@ impl<'a> Run<'a> {
             }
             self.ensure_heard()?;
             self.start_clock();
-            while let Some(index) = self.due() {
+            self.monitoring.deliver().await?;
+            while let Some(index) = self.plans.take_due() {
                 self.perform(index).await?;
             }
             if let Some(reason) = self.over() {
                 return Ok(reason);
             }
             let wake = Instant::now() + LOOK;
-            let wake = self.next_due().map_or(wake, |due| due.min(wake));
+            let due = [self.plans.next_due(), self.monitoring.next_due()].into_iter().flatten();
+            let wake = due.fold(wake, Instant::min);
             tokio::select! {
                 heard = self.news.recv() => {
                     if let Some((at, news)) = heard {
@@ -303,21 +315,25 @@ impl<'a> Run<'a> {
     }
 
     fn ensure_heard(&self) -> Result<(), Failure> {
-        match &self.silent {
-            Some((since, why)) if since.elapsed() >= LONGEST_SILENCE => Err(Failure::environment(
-                format!("the cluster has not answered for {} s", LONGEST_SILENCE.as_secs()),
-                why,
-                "look whether its container still runs: `docker ps`",
-            )),
-            Some(_) | None => Ok(()),
+        for (who, silent, mend) in [
+            ("the cluster", &self.silent, "look whether its container still runs: `docker ps`"),
+            ("Prometheus", &self.away, "run with --keep and look at its pod with `kubectl describe`"),
+        ] {
+            if let Some((_, why)) = silent.as_ref().filter(|(since, _)| since.elapsed() >= LONGEST_SILENCE) {
+                let what = format!("{who} has not answered for {} s", LONGEST_SILENCE.as_secs());
+                return Err(Failure::environment(what, why, mend));
+            }
         }
+        Ok(())
     }
 
     async fn hear(&mut self, at: Instant, news: News) -> Result<(), Failure> {
         match news {
             News::Changed(change) => {
                 self.silent = None;
-                self.reconfigure(&change).await?;
+                if let Some(said) = self.monitoring.notice(&change, at) {
+                    self.tell_at(at, Source::Kubernetes, said);
+                }
                 let change = self.hands.original(change);
                 let Some(change) = change else { return Ok(()) };
                 let entries = self.onlooker.see(self.time(at), &change);
@@ -332,25 +348,29 @@ impl<'a> Run<'a> {
                     self.tell_at(at, Source::Clients, event);
                 }
             }
+            News::Rules(answer) => {
+                self.away = None;
+                for (time, event) in self.monitoring.see(&answer, self.time(at), self.begun_at) {
+                    let entry = Entry { at: time, source: Source::Prometheus, event };
+                    self.write(entry, at.min(self.begun + wait(time.since(Time::ZERO))));
+                }
+            }
             News::Gap { kind, why } => {
                 self.silent.get_or_insert_with(|| (at, why.clone()));
-                let what = format!("the watch of {kind} broke: {why}");
-                let instead = "it was begun again; states in between may be missing".to_owned();
-                let gap = NotSimulated { what, place: String::new(), instead };
-                self.tell_at(at, Source::Rehearse, Event::NotSimulated(gap));
+                self.tell_gap(at, format!("the watch of {kind} broke: {why}"));
+            }
+            News::Away(why) => {
+                self.away.get_or_insert_with(|| (at, why.clone()));
+                self.tell_gap(at, format!("Prometheus did not tell its rules: {why}"));
             }
         }
         Ok(())
     }
 
-    /// What prometheus-operator does when one of its objects changes.
-    async fn reconfigure(&self, change: &crate::observe::Change) -> Result<(), Failure> {
-        let Some((name, configuration)) = prometheus::translated(&change.object) else { return Ok(()) };
-        let configuration = (!change.gone).then_some(&configuration);
-        for address in &self.addresses {
-            prometheus::configure(self.server, address, &name, configuration).await?;
-        }
-        Ok(())
+    fn tell_gap(&mut self, at: Instant, what: String) {
+        let instead = "it was begun again; states in between may be missing".to_owned();
+        let gap = NotSimulated { what, place: String::new(), instead };
+        self.tell_at(at, Source::Rehearse, Event::NotSimulated(gap));
     }
 
     /// Clients begin when the first pod is ready, since a deployment that has never served has none.
@@ -358,35 +378,12 @@ impl<'a> Run<'a> {
         if self.clients_begun || object["kind"] != "Pod" || !crate::api::is_ready(object) {
             return Ok(());
         }
-        let Some(called) = self.called(object).await? else { return Ok(()) };
+        let wanted = self.rehearsal.scenario.traffic.service.as_deref();
+        let called = traffic::called(self.server, &self.hands.namespaces, wanted, object).await?;
+        let Some(called) = called else { return Ok(()) };
         self.clients_begun = true;
         self.clients.call(called);
         self.clients.set_rate(self.server, self.rate, &self.sender, &mut self.watches).await
-    }
-
-    /// The Service that leads to a pod: the one that the scenario names, or the first that selects it.
-    async fn called(&self, pod: &Value) -> Result<Option<Called>, Failure> {
-        let wanted = self.rehearsal.scenario.traffic.service.as_deref();
-        let labels = &pod["metadata"]["labels"];
-        for namespace in &self.hands.namespaces {
-            let services = self.server.objects("v1", "Service", Some(namespace)).await?;
-            let listed = services.list(&kube::api::ListParams::default()).await;
-            for service in listed.map_err(|error| crate::api::refused("listed Services", &error))?.items {
-                let service = crate::api::as_json(&service);
-                let name = service["metadata"]["name"].as_str().unwrap_or_default();
-                let selector = service["spec"]["selector"].as_object().filter(|it| !it.is_empty());
-                if is_of_harness(&service) {
-                    continue;
-                }
-                let selects = selector.is_some_and(|it| it.iter().all(|(key, value)| labels[key] == *value));
-                if selects && wanted.is_none_or(|wanted| wanted == name) {
-                    let port = service["spec"]["ports"][0]["port"].as_u64().unwrap_or(80);
-                    let port = u16::try_from(port).unwrap_or(80);
-                    return Ok(Some(Called { service: name.to_owned(), namespace: namespace.clone(), port }));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Starts the scenario's clock: at once, or where it waits for what was applied, once that is in place.
@@ -395,7 +392,7 @@ impl<'a> Run<'a> {
             return;
         }
         let (now, waits) = (Instant::now(), holds_clock(self.rehearsal.scenario, self.rehearsal.speed));
-        let nothing_due = !self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_)));
+        let nothing_due = self.plans.next_due().is_none();
         let in_place = nothing_due && self.onlooker.is_in_place() && now - self.moved >= IN_PLACE;
         if waits && !in_place && now - self.begun < wait(LONGEST_HOLD) {
             return;
@@ -405,30 +402,11 @@ impl<'a> Run<'a> {
         if waits {
             self.tell(Source::Rehearse, Event::ClockStarted(ClockStarted { in_place }));
         }
-        for plan in &mut self.plans {
-            if let Plan::Planned(at) = plan {
-                *plan = Plan::Timed(start + wait(*at));
-            }
-        }
-    }
-
-    fn due(&self) -> Option<usize> {
-        let now = Instant::now();
-        let due = |plan: &Plan| matches!(plan, Plan::Timed(at) if *at <= now);
-        self.plans.iter().position(due)
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        let times = self.plans.iter().filter_map(|plan| match plan {
-            Plan::Timed(at) => Some(*at),
-            Plan::Watching(_) | Plan::Planned(_) | Plan::Done => None,
-        });
-        times.min()
+        self.plans.start(start);
     }
 
     async fn perform(&mut self, index: usize) -> Result<(), Failure> {
         let event = &self.rehearsal.scenario.events[index];
-        self.plans[index] = Plan::Done;
         let performed = ActionPerformed {
             index,
             action: event.action.key().to_owned(),
@@ -462,10 +440,11 @@ impl<'a> Run<'a> {
             let begun = self.clock?;
             return (now - begun >= wait(duration)).then_some(EndReason::DurationReached);
         }
-        let to_come = self.plans.iter().any(|plan| matches!(plan, Plan::Timed(_) | Plan::Planned(_)));
+        let to_come = self.plans.is_to_come();
         let compared = self.hands.git.head().is_none_or(|head| self.onlooker.has_compared(head.id.as_str()));
         let late = if compared { Wait::ZERO } else { NOTICED_WITHIN };
-        if !to_come && now - self.moved >= wait(scenario.settle) + late && self.onlooker.is_settled() {
+        let at_rest = self.onlooker.is_settled() && self.monitoring.is_settled();
+        if !to_come && now - self.moved >= wait(scenario.settle) + late && at_rest {
             return Some(EndReason::Settled);
         }
         (now - self.begun >= wait(self.rehearsal.limit)).then_some(EndReason::TimeLimit)
@@ -475,7 +454,7 @@ impl<'a> Run<'a> {
     async fn close(&mut self) -> Result<(), Failure> {
         self.watches.abort_all();
         self.clients.stop(self.server).await?;
-        let prometheus = self.addresses.iter().map(|address| address.namespace.clone());
+        let prometheus = self.monitoring.addresses().iter().map(|address| address.namespace.clone());
         let namespaces: Vec<String> = self.hands.namespaces.iter().cloned().chain(prometheus).collect();
         self.hands.leave(&namespaces).await
     }
@@ -499,72 +478,24 @@ impl<'a> Run<'a> {
     fn write(&mut self, mut entry: Entry, at: Instant) {
         let latest = self.entries.last().map_or(Time::ZERO, |entry| entry.at);
         entry.at = entry.at.max(latest);
-        if moves(&entry.event) {
+        if self.moves(&entry.event) {
             self.moved = self.moved.max(at);
         }
-        for (plan, event) in self.plans.iter_mut().zip(&self.rehearsal.scenario.events) {
-            let Plan::Watching(watch) = plan else { continue };
-            if let (true, Trigger::After { wait: after, .. }) = (watch.entered(&entry), &event.trigger) {
-                *plan = Plan::Timed(at + wait(*after));
-            }
-        }
+        self.plans.see(&entry, at);
         self.progress.entry(&entry);
         self.entries.push(entry);
     }
-}
 
-/// Whether an event keeps the run from settling: what clients experience does not, nor what is only said.
-fn moves(event: &Event) -> bool {
-    match event {
-        Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) => false,
-        Event::Pod(status) => status.phase != PodPhase::NotReady,
-        _ => true,
+    /// Whether an event keeps the run from settling: what clients experience does not, nor what is only said, nor an
+    /// alert that the scenario does not speak of.
+    fn moves(&self, event: &Event) -> bool {
+        match event {
+            Event::Requests(_) | Event::NotSimulated(_) | Event::Recorded(_) | Event::Rules(_) => false,
+            Event::Alert(alert) => self.monitoring.follows(alert),
+            Event::Pod(status) => status.phase != PodPhase::NotReady,
+            _ => true,
+        }
     }
-}
-
-fn plans(scenario: &Scenario) -> Vec<Plan> {
-    let plan = |trigger: &Trigger| match trigger {
-        Trigger::At(at) if *at == Duration::ZERO => Plan::Timed(Instant::now()),
-        Trigger::At(at) => Plan::Planned(*at),
-        Trigger::After { reached, .. } => Plan::Watching(Box::new(Watch::new(&reached.0))),
-    };
-    scenario.events.iter().map(|event| plan(&event.trigger)).collect()
-}
-
-/// Where analyses look for Prometheus; one is installed even where none does, as clusters have one.
-fn addresses(needs: &Needs) -> Vec<Address> {
-    let in_cluster = needs.prometheus.iter().filter_map(|it| {
-        let namespace = it.namespace.clone()?;
-        Some(Address { namespace, service: it.service.clone(), port: it.port })
-    });
-    let addresses: BTreeSet<Address> = in_cluster.collect();
-    addresses.into_iter().collect()
-}
-
-/// The documents that a scenario applies at its start.
-fn applied<'t>(repository: &'t Tree, scenario: &Scenario) -> Vec<&'t yaml::Node> {
-    let documents = scenario.apply.iter().filter_map(|path| repository.documents(path)?.ok());
-    documents.flatten().collect()
-}
-
-/// The namespaces that the Applications deploy to.
-fn destinations(repository: &Tree, scenario: &Scenario) -> BTreeSet<String> {
-    let of = |node: &yaml::Node| {
-        let spec: &[&str] = match node.str_at(&["kind"])? {
-            "Application" => &["spec", "destination", "namespace"],
-            "ApplicationSet" => &["spec", "template", "spec", "destination", "namespace"],
-            _ => return None,
-        };
-        node.str_at(spec).map(str::to_owned)
-    };
-    applied(repository, scenario).into_iter().filter_map(of).collect()
-}
-
-/// The Applications that the scenario applies.
-fn applications(repository: &Tree, scenario: &Scenario) -> Vec<String> {
-    let of = |node: &&yaml::Node| node.str_at(&["kind"]) == Some("Application");
-    let names = applied(repository, scenario).into_iter().filter(of);
-    names.filter_map(|node| node.str_at(&["metadata", "name"]).map(str::to_owned)).collect()
 }
 
 fn wait(duration: Duration) -> Wait {

@@ -28,6 +28,8 @@ pub struct Demand {
     /// The images that manifests name, each with the real inference server that runs in its place; without
     /// one, fake-inference does.
     pub images: BTreeMap<String, Option<ModelServer>>,
+    /// The images that run as they are.
+    pub own_images: BTreeSet<String>,
     /// Whether there are ApplicationSets.
     pub application_sets: bool,
 }
@@ -150,11 +152,16 @@ async fn load(supply: &Supply<'_>, cluster: &Cluster, demand: &Demand) -> Result
         format!("FROM {fake_inference}\nENV FAKE_INFERENCE_BEHAVIOUR={}\n", models::behaviour_url());
     supply.kind.docker().build(MODEL_SERVER, &dockerfile).await?;
     needed.push(MODEL_SERVER.to_owned());
+    for name in &demand.own_images {
+        let (image, _) = supply.sources.image(&Image::named(name)).await?;
+        needed.push(image);
+    }
     let real: BTreeSet<&ModelServer> = demand.images.values().flatten().collect();
     for server in real {
         needed.push(real_server(supply, server).await?);
     }
-    let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+    let needed: BTreeSet<&str> = needed.iter().map(String::as_str).collect();
+    let needed: Vec<&str> = needed.into_iter().collect();
     supply.kind.load(&cluster.name, &needed).await?;
     for (name, server) in &demand.images {
         let image = server.as_ref().map_or_else(|| MODEL_SERVER.to_owned(), models::image_of);

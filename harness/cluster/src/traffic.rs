@@ -3,7 +3,7 @@
 use futures::TryStreamExt as _;
 use futures::io::AsyncBufReadExt as _;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, LogParams};
+use kube::api::{Api, ListParams, LogParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use timeline::{Event, Requests, Role};
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use units::{Duration, Rate, Time};
 
 use crate::Failure;
-use crate::api::{Server, Writer, refused};
+use crate::act::is_of_harness;
+use crate::api::{Server, Writer, as_json, refused};
 use crate::observe::Onlooker;
 use crate::watch::News;
 
@@ -29,6 +30,38 @@ pub(crate) struct Called {
     pub(crate) namespace: String,
     /// Its port.
     pub(crate) port: u16,
+}
+
+/// The Service that leads to a pod: the one with the `wanted` name, or the first that selects it.
+///
+/// # Errors
+/// A cluster that fails.
+pub(crate) async fn called(
+    server: &Server,
+    namespaces: &[String],
+    wanted: Option<&str>,
+    pod: &Value,
+) -> Result<Option<Called>, Failure> {
+    let labels = &pod["metadata"]["labels"];
+    for namespace in namespaces {
+        let services = server.objects("v1", "Service", Some(namespace)).await?;
+        let listed = services.list(&ListParams::default()).await;
+        for service in listed.map_err(|error| refused("listed Services", &error))?.items {
+            let service = as_json(&service);
+            let name = service["metadata"]["name"].as_str().unwrap_or_default();
+            let selector = service["spec"]["selector"].as_object().filter(|it| !it.is_empty());
+            if is_of_harness(&service) {
+                continue;
+            }
+            let selects = selector.is_some_and(|it| it.iter().all(|(key, value)| labels[key] == *value));
+            if selects && wanted.is_none_or(|wanted| wanted == name) {
+                let port = service["spec"]["ports"][0]["port"].as_u64().unwrap_or(80);
+                let port = u16::try_from(port).unwrap_or(80);
+                return Ok(Some(Called { service: name.to_owned(), namespace: namespace.clone(), port }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The longest time from a ready pod to a Service that leads to it, before clients begin all the same.

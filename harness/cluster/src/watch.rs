@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Failure;
+use crate::alerts::Answer;
 use crate::api::{Server, as_json};
 use crate::observe::Change;
 use crate::traffic::Seen;
@@ -29,6 +30,10 @@ pub(crate) enum News {
     },
     /// What clients saw in a span of time.
     Requests(Seen),
+    /// What Prometheus has of rules and alerts.
+    Rules(Answer),
+    /// Prometheus does not answer any more, and why.
+    Away(String),
 }
 
 /// Watches the objects of a kind until the set of tasks is dropped.

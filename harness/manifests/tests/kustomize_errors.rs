@@ -77,6 +77,10 @@ const REFUSED: &[(&str, &str)] = &[
         "a patch for nothing",
         "resources: [c.yaml]\npatches:\n  - patch: |\n      apiVersion: v1\n      kind: ConfigMap\n      metadata: {name: other}",
     ),
+    (
+        "operations that are YAML in brackets",
+        "resources: [c.yaml]\npatches:\n  - target: {kind: ConfigMap}\n    patch: '[{op: remove, path: /data/a}]'",
+    ),
     ("no patch", "resources: [c.yaml]\npatches: [{patch: hello}]"),
     ("a malformed patch", "resources: [c.yaml]\npatches:\n  - patch: |\n      kind: A\n      x: [\n"),
     ("neither patch nor path", "resources: [c.yaml]\npatches: [{target: {name: x}}]"),

@@ -11,6 +11,16 @@ use crate::fields::{Fields, TextEntry};
 use crate::group::{Alerting, Group, Kind, Rule};
 use crate::template::Template;
 
+/// From a change of a PrometheusRule until Prometheus has its rules. The operator writes them to a ConfigMap
+/// at once; the kubelet brings that into the pod when it next synchronises it, every 60 to 90 s and so after
+/// 38 s on average (kubernetes pkg/kubelet: SyncFrequency, workerResyncIntervalJitterFactor), and the
+/// reloader beside Prometheus has it read within seconds.
+pub const LAG: Duration = Duration::from_secs(40);
+
+/// The reason of what prometheus-operator records of rules that Prometheus would refuse (pkg/operator/rules.go:
+/// Select).
+pub const REJECTED: &str = "InvalidConfiguration";
+
 /// What stands in a `PrometheusRule`.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectRules {
@@ -20,6 +30,17 @@ pub struct ObjectRules {
     pub invalid: Vec<Problem>,
     /// What Prometheus would take and is not simulated, by name.
     pub not_simulated: Vec<Problem>,
+}
+
+impl ObjectRules {
+    /// What prometheus-operator records of the object with this name, where it leaves it out: what is wrong first, and
+    /// where. The operator's event says `invalid rule` alone; its log says what, in words of its own.
+    pub fn rejection(&self, name: &str) -> Option<String> {
+        let problem = self.invalid.first()?;
+        let place = problem.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
+        let why = format!("invalid rule: {}{place}", problem.message);
+        Some(format!("PrometheusRule {name} was rejected due to invalid configuration: {why}"))
+    }
 }
 
 /// Reads a `PrometheusRule`.

@@ -18,6 +18,6 @@ pub mod unit_test;
 
 pub use alert::{Alert, AlertState};
 pub use evaluate::{Failure, RuleError, RunningGroup, Settings};
-pub use file::{ObjectRules, read_object, read_rules};
+pub use file::{LAG, ObjectRules, REJECTED, read_object, read_rules};
 pub use group::{Alerting, Group, Kind, Rule};
-pub use template::{Data, ExpandError, ParseError, Template};
+pub use template::{Data, ExpandError, ParseError, Template, float_text};

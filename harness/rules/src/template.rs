@@ -96,8 +96,8 @@ impl Template {
     }
 }
 
-/// A float as Go's `%v` writes it.
-pub(crate) fn float_text(value: f64) -> String {
+/// A float as templates show it: as Go's `%v` writes it.
+pub fn float_text(value: f64) -> String {
     float::float(value, float::Style::General, None)
 }
 

@@ -21,31 +21,21 @@ pub(crate) struct Alerts {
 }
 
 impl Alerts {
-    /// What Prometheus has of a PrometheusRule changed; `None` where it defines no such alert.
-    pub(crate) fn load(
-        &mut self,
-        alert: &AlertRef,
-        wanted: AlertWord,
-        status: &RulesStatus,
-    ) -> Option<Holds> {
+    /// What Prometheus has of a PrometheusRule changed; whether that says something of the alert.
+    pub(crate) fn load(&mut self, alert: &AlertRef, status: &RulesStatus) -> bool {
         let key = (status.namespace.clone(), status.name.clone());
         let (before, failing) = (self.defined.remove(&key), format!("{}: ", alert.name));
         if status.alerts.contains(&alert.name) {
             let works = !status.failing.iter().any(|failed| failed.starts_with(&failing));
             self.defined.insert(key.clone(), works);
         }
-        (before != self.defined.get(&key).copied()).then(|| self.holds(wanted))
+        before != self.defined.get(&key).copied()
     }
 
-    /// An alert changed; `None` where it is another.
-    pub(crate) fn change(
-        &mut self,
-        alert: &AlertRef,
-        wanted: AlertWord,
-        status: &AlertStatus,
-    ) -> Option<Holds> {
+    /// An alert changed; whether it is one of these.
+    pub(crate) fn change(&mut self, alert: &AlertRef, status: &AlertStatus) -> bool {
         if !alert.refers_to(&status.alert, &status.labels) {
-            return None;
+            return false;
         }
         let AlertStatus { namespace, rules, group, labels, .. } = status.clone();
         let key = (namespace, rules, group, labels);
@@ -53,17 +43,17 @@ impl Alerts {
             AlertState::Inactive => drop(self.active.remove(&key)),
             AlertState::Pending | AlertState::Firing => drop(self.active.insert(key, status.state)),
         }
-        Some(self.holds(wanted))
+        true
     }
 
-    fn holds(&self, wanted: AlertWord) -> Holds {
-        let state = match self.active.values().max() {
-            Some(state) => *state,
-            // Nothing is known of an alert whose rules all fail.
-            None if self.defined.values().any(|works| *works) => AlertState::Inactive,
-            None => return Holds::Undefined,
-        };
-        Holds::from(state == state_of(wanted))
+    /// The state of the alert that is furthest; `None` for one that no rule defines, or whose rules all fail.
+    pub(crate) fn state(&self) -> Option<AlertState> {
+        let inactive = || self.defined.values().any(|works| *works).then_some(AlertState::Inactive);
+        self.active.values().max().copied().or_else(inactive)
+    }
+
+    pub(crate) fn holds(&self, wanted: AlertWord) -> Holds {
+        self.state().map_or(Holds::Undefined, |state| Holds::from(state == state_of(wanted)))
     }
 }
 

@@ -12,6 +12,7 @@ use units::{Duration, Time};
 
 use crate::{Engine, Event, Timeline};
 
+mod alerts;
 mod align;
 mod analyses;
 mod chapters;
@@ -85,6 +86,9 @@ pub struct Comparison {
     pub chapters: Vec<Chapter>,
     /// The analyses.
     pub analyses: Vec<Fact>,
+    /// Whether alerts fired: those that fired, and those that the scenario speaks of. Of the others chance may decide
+    /// whether they stay on for long enough.
+    pub alerts: Vec<Fact>,
     /// What clients experienced, roughly.
     pub requests: Vec<Fact>,
 }
@@ -160,8 +164,9 @@ pub fn compare(scenario: &Scenario, left: &Timeline, right: &Timeline) -> Compar
         tolerance,
         outcome: facts::outcome(&runs),
         expectations: facts::expectations(scenario, &runs),
-        chapters: chapters::of(&runs, &tolerance),
+        chapters: chapters::of(scenario, &runs, &tolerance),
         analyses: analyses::of(&runs),
+        alerts: alerts::of(scenario, &runs),
         requests: requests::of(&runs),
     }
 }
@@ -180,7 +185,8 @@ impl Comparison {
     }
 
     /// Whether the runs agree in what matters: what came of them, the order of states that last, and what
-    /// analyses said. Times and numbers of requests are another matter, see [`Comparison::in_time`].
+    /// analyses said. Times are another matter, see [`Comparison::in_time`], and so are numbers of requests and alerts that
+    /// the scenario does not speak of.
     pub fn agrees(&self) -> bool {
         self.outcome_agrees()
             && self.analyses.iter().all(|fact| fact.agrees)

@@ -105,8 +105,12 @@ impl Watch {
             {
                 self.write(&wanted.clone(), written)
             }
-            (State::Alert(alert, wanted), Event::Rules(status)) => self.alerts.load(alert, *wanted, status),
-            (State::Alert(alert, wanted), Event::Alert(status)) => self.alerts.change(alert, *wanted, status),
+            (State::Alert(alert, wanted), Event::Rules(status)) => {
+                self.alerts.load(alert, status).then(|| self.alerts.holds(*wanted))
+            }
+            (State::Alert(alert, wanted), Event::Alert(status)) => {
+                self.alerts.change(alert, status).then(|| self.alerts.holds(*wanted))
+            }
             (State::Rollout(..) | State::Application(..) | State::Resource(..) | State::Alert(..), _) => None,
         }
     }

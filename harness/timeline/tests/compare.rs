@@ -1,9 +1,11 @@
 //! Two runs side by side.
 
+use std::collections::BTreeMap;
+
 use timeline::testing::{Recorder, aborted, healthy, measurement, saw, scenario, updating, version};
 use timeline::{
-    Agreement, AnalysisPhase, Comparison, EndReason, Engine, Event, HealthStatus, Role, RolloutPhase,
-    RolloutStatus, Source, SyncStatus, Timeline, compare,
+    Agreement, AlertState, AlertStatus, AnalysisPhase, Comparison, EndReason, Engine, Event, HealthStatus,
+    Role, RolloutPhase, RolloutStatus, RulesStatus, Source, SyncStatus, Timeline, compare,
 };
 
 const MERGE: &str = "[{ at: 10s, merge: { title: New, write: { a.txt: b } } }]";
@@ -209,4 +211,70 @@ fn a_run_that_was_cut_short_is_compared_as_far_as_it_went() {
         Event::Measurement(measurement("latency", AnalysisPhase::Error, None)),
     );
     assert!(!compared(&kind.settled(1), &Timeline { entries: Vec::new() }).agrees());
+}
+
+/// Rules that define `Slow` and `Other`, both of which fire when told.
+fn with_alerts(changes: &[(u64, &str, AlertState)]) -> Timeline {
+    let rules = RulesStatus {
+        namespace: "ai".into(),
+        name: "serving".into(),
+        alerts: vec!["Slow".into(), "Other".into()],
+        records: Vec::new(),
+        failing: Vec::new(),
+    };
+    let recorder = update().at(12_000, Source::Prometheus, Event::Rules(rules));
+    let add = |recorder: Recorder, (at, name, state): &(u64, &str, AlertState)| {
+        let status = AlertStatus {
+            namespace: "ai".into(),
+            rules: "serving".into(),
+            group: "g".into(),
+            alert: (*name).into(),
+            state: *state,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            value: "1".into(),
+            active_at: units::Time::ZERO,
+        };
+        recorder.at(*at, Source::Prometheus, Event::Alert(status))
+    };
+    changes.iter().fold(recorder, add).settled(100_000)
+}
+
+const FIRES: &str = "[{ alert: Slow, becomes: firing, within: 60s }]";
+
+#[test]
+fn an_alert_that_the_scenario_speaks_of_is_among_the_states_and_its_claim_decides_the_outcome() {
+    use AlertState::{Firing, Pending};
+    let fires = with_alerts(&[(20_000, "Slow", Pending), (40_000, "Slow", Firing)]);
+    let pends = with_alerts(&[(20_000, "Slow", Pending)]);
+    let scenario = scenario(MERGE, FIRES);
+    let same = compare(&scenario, &fires, &on_kind(fires.clone()));
+    assert_eq!(differences(&same), [""; 0]);
+    let states: Vec<String> = same
+        .states()
+        .filter(|it| it.subject == "alert Slow")
+        .map(|it| format!("{} +{}", it.state, it.reached.left.unwrap().after))
+        .collect();
+    assert_eq!(states, ["inactive +2s", "pending +10s", "firing +30s"]);
+    let other = compare(&scenario, &fires, &on_kind(pends));
+    assert!(!other.outcome_agrees());
+    assert!(
+        differences(&other).contains(&"alert Slow: firing Missing".to_owned()),
+        "{:?}",
+        differences(&other)
+    );
+    let alert = &other.alerts[0];
+    assert_eq!((alert.what.as_str(), alert.agrees), ("alert Slow", false));
+    assert_eq!((alert.said.left.as_str(), alert.said.right.as_str()), ("fired", "was pending"));
+}
+
+#[test]
+fn of_other_alerts_it_is_told_whether_they_fired_and_nothing_depends_on_that() {
+    let fires = with_alerts(&[(40_000, "Other", AlertState::Firing)]);
+    let quiet = with_alerts(&[]);
+    let compared = compare(&scenario(MERGE, ABORTS), &fires, &on_kind(quiet));
+    assert!(compared.agrees());
+    let told: Vec<(&str, bool)> = compared.alerts.iter().map(|it| (it.what.as_str(), it.agrees)).collect();
+    assert_eq!(told, [("alert Other", false)]);
+    assert!(compared.states().all(|it| !it.subject.starts_with("alert")));
 }

@@ -14,8 +14,10 @@ use yaml::{Node, Value};
 pub struct Needs {
     /// Every Prometheus that an analysis asks.
     pub prometheus: BTreeSet<PrometheusAddress>,
-    /// Every image of a container.
+    /// Every image of a container of a workload, which serves.
     pub images: BTreeSet<String>,
+    /// Every image of a container of a Job, be it a metric's or one by itself, which does its work and ends.
+    pub job_images: BTreeSet<String>,
     /// Every kind that needs a CRD or a controller, as group and kind. The autoscaler is among them, since
     /// it needs a metrics server.
     pub kinds: BTreeSet<(String, String)>,
@@ -117,10 +119,12 @@ impl Needs {
         if let Some(namespace) = object.str_at(&["metadata", "namespace"]) {
             self.namespaces.insert(namespace.to_owned());
         }
-        self.look_into(None, object);
+        let of_job = matches!(object.str_at(&["kind"]), Some("Job" | "CronJob"));
+        self.look_into(None, object, of_job);
     }
 
-    fn look_into(&mut self, key: Option<&str>, node: &Node) {
+    fn look_into(&mut self, key: Option<&str>, node: &Node, of_job: bool) {
+        let of_job = of_job || key == Some("job");
         match &node.value {
             Value::Map(map) => {
                 if key == Some("prometheus")
@@ -129,11 +133,12 @@ impl Needs {
                     self.prometheus.insert(address);
                 }
                 if let (Some("containers" | "initContainers"), Some(image)) = (key, node.str_at(&["image"])) {
-                    self.images.insert(image.to_owned());
+                    let images = if of_job { &mut self.job_images } else { &mut self.images };
+                    images.insert(image.to_owned());
                 }
-                map.iter().for_each(|(key, value)| self.look_into(Some(key), value));
+                map.iter().for_each(|(key, value)| self.look_into(Some(key), value, of_job));
             }
-            Value::Seq(items) => items.iter().for_each(|item| self.look_into(key, item)),
+            Value::Seq(items) => items.iter().for_each(|item| self.look_into(key, item, of_job)),
             _ => {}
         }
     }

@@ -65,12 +65,14 @@ fn a_report_that_cannot_be_written_is_a_failure_of_the_environment() {
 
 /// Before anything is made, with docker or without.
 #[test]
-fn a_scenario_that_speaks_of_alerts_is_refused_by_the_engine_kind_at_its_place() {
-    let scenario = root().join("scenarios/canary/bad-window-between-gates.yaml");
-    let scenario = scenario.to_str().unwrap();
-    for arguments in [&["run", scenario, "--engine", "kind"][..], &["compare", scenario]] {
+fn an_alert_that_nothing_defines_is_refused_by_the_engine_kind_at_its_place() {
+    let scenario = std::fs::read_to_string(root().join("scenarios/canary/bad-window-between-gates.yaml"));
+    let scenario = scenario.unwrap().replace("InferenceErrorRateHigh", "InferenceErrorsHigh");
+    let room = Room::new();
+    room.write("scenario.yaml", scenario.replace("../../fixtures/ai-deployments", "repository"));
+    for arguments in [&["run", "scenario.yaml", "--engine", "kind"][..], &["compare", "scenario.yaml"]] {
         let expected =
-            &["does not follow alerts such as InferenceErrorRateHigh", "bad-window-between-gates.yaml:"];
-        Room::empty().rehearse(arguments).refused(2, &[expected]);
+            &["no rule in the repository defines the alert `InferenceErrorsHigh`", "scenario.yaml:"];
+        room.rehearse(arguments).refused(2, &[expected]);
     }
 }

@@ -150,6 +150,7 @@ fn read(patch: &Patch, file: &File, loader: &Loader<'_>, at: &Place) -> Result<(
         }
         (Some(inline), _) if given(&patch.patch) => {
             let shown = format!("[patch: {:?}]", inline.value.trim());
+            ensure_json(inline.value.trim().as_bytes(), &shown, &file.place_of(inline))?;
             let documents = inline_documents(&inline.value, &file.place_of(inline)).map_err(|problem| {
                 let message = format!("unable to parse SM or JSON patch from {shown}: {}", problem.message);
                 Problem { message, ..problem }
@@ -158,7 +159,7 @@ fn read(patch: &Patch, file: &File, loader: &Loader<'_>, at: &Place) -> Result<(
         }
         (_, Some(path)) if given(&patch.path) => {
             let place = file.place_of(path);
-            let (name, _) = loader.load(&path.value, &place).map_err(|error| match error {
+            let (name, text) = loader.load(&path.value, &place).map_err(|error| match error {
                 Error::Invalid(problem) => {
                     let message = format!(
                         "failed to get the patch file from path({}): {}",
@@ -168,9 +169,25 @@ fn read(patch: &Patch, file: &File, loader: &Loader<'_>, at: &Place) -> Result<(
                 }
                 other @ Error::NotImplemented { .. } => other,
             })?;
-            Ok((loader.documents(&name)?, format!("[path: {:?}]", path.value)))
+            let shown = format!("[path: {:?}]", path.value);
+            ensure_json(&text, &shown, &place)?;
+            Ok((loader.documents(&name)?, shown))
         }
         _ => Err(Problem::at(at, "must specify one of patch and path").into()),
+    }
+}
+
+/// What begins with `[` is read as JSON, and not as the YAML that a list in braces is otherwise
+/// (PatchTransformer.go: jsonPatchFromBytes).
+fn ensure_json(text: &[u8], shown: &str, at: &Place) -> Result<()> {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+        Err(error) if text.starts_with(b"[") => {
+            let message = format!("unable to parse SM or JSON patch from {shown}: {error}");
+            let help =
+                "what begins with `[` must be JSON: quote its keys and texts, or write a list of `- op: …`";
+            Err(Problem::at(at, message).with_help(help).into())
+        }
+        Err(_) | Ok(_) => Ok(()),
     }
 }
 

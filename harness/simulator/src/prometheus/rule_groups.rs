@@ -14,15 +14,6 @@ use crate::api::ObjectId;
 use crate::world::resource_name;
 use crate::{Task, World};
 
-/// From a change of a PrometheusRule until Prometheus has its rules. The operator writes them to a ConfigMap
-/// at once; the kubelet brings that into the pod when it next synchronises it, every 60 to 90 s and so after
-/// 38 s on average (kubernetes pkg/kubelet: SyncFrequency, workerResyncIntervalJitterFactor), and the
-/// reloader beside Prometheus has it read within seconds.
-const LAG: Duration = Duration::from_secs(40);
-
-/// What prometheus-operator says of rules that Prometheus would refuse (pkg/operator/rules.go: Select).
-const INVALID: &str = "InvalidConfiguration";
-
 /// The PrometheusRules that Prometheus knows.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
@@ -63,8 +54,9 @@ pub(crate) fn notice(world: &mut World<'_>, object: ObjectId) {
     let read = read(world, object);
     match world.prometheus.rules.pending.get(&object) {
         None => {
-            world.prometheus.rules.pending.insert(object, now + LAG);
-            world.kernel.wake_at(now + LAG, Task::Rules(object));
+            let due = now + rules::LAG / world.options.speed;
+            world.prometheus.rules.pending.insert(object, due);
+            world.kernel.wake_at(due, Task::Rules(object));
         }
         Some(due) if *due <= now => {
             world.prometheus.rules.pending.remove(&object);
@@ -79,7 +71,9 @@ pub(crate) fn notice(world: &mut World<'_>, object: ObjectId) {
 fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
     let manifest = world.api.get(object).manifest.clone().filter(|_| world.api.exists(object));
     let Some(manifest) = manifest else { return Vec::new() };
-    let ObjectRules { groups, invalid, not_simulated } = rules::read_object(&manifest);
+    let read = rules::read_object(&manifest);
+    let rejection = read.rejection(&world.api.get(object).key.name);
+    let ObjectRules { groups, not_simulated, .. } = read;
     for problem in not_simulated {
         let place = problem.place.map_or(String::new(), |place| place.to_string());
         world.not_simulated(
@@ -88,27 +82,15 @@ fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
             "its rule is left out",
         );
     }
-    if let Some(problem) = invalid.first() {
+    if let Some(rejection) = rejection {
         let generation = world.api.get(object).generation;
         if world.prometheus.rules.refused.insert(object, generation) != Some(generation) {
-            let name = world.api.get(object).key.name.to_string();
-            let message = format!(
-                "PrometheusRule {name} was rejected due to invalid configuration: {}",
-                one_line(problem)
-            );
-            world.record(Source::Kubernetes, object, true, INVALID, message);
+            world.record(Source::Kubernetes, object, true, rules::REJECTED, rejection);
         }
         return Vec::new();
     }
     groups.iter().flat_map(|group| &group.rules).for_each(|rule| report_server_settings(world, rule));
     groups
-}
-
-/// What is wrong and where. The operator's event says `invalid rule` alone; its log says what, in words of its
-/// own.
-fn one_line(problem: &yaml::Problem) -> String {
-    let place = problem.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
-    format!("invalid rule: {}{place}", problem.message)
 }
 
 /// Templates can show what the server is called outside, which nothing here knows.

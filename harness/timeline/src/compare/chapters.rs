@@ -1,11 +1,14 @@
-//! The states that Rollouts and Applications went through, from one action to the next.
+//! The states that Rollouts, Applications and the alerts that the scenario speaks of went through, from one action to
+//! the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scenario::{AlertRef, Scenario};
 use units::{Duration, Time};
 
 use super::align::{Pair, align};
 use super::{Agreement, Chapter, Reached, Shown, Sides, Tolerance};
+use crate::alerts::Alerts;
 use crate::{Event, Timeline};
 
 /// What a chapter begins with: the position of an action under `events:`, or nothing for the start.
@@ -20,7 +23,8 @@ struct Story {
 }
 
 impl Story {
-    fn of(timeline: &Timeline) -> Self {
+    fn of(scenario: &Scenario, timeline: &Timeline) -> Self {
+        let mut followed = Followed::of(scenario);
         let mut story = Self::default();
         story.began.insert(None, Time::ZERO);
         let (mut chapter, mut begin): (Begin, Time) = (None, Time::ZERO);
@@ -32,15 +36,16 @@ impl Story {
                 story.began.insert(chapter, begin);
                 story.titles.insert(chapter, action.text.clone());
             }
-            let Some((subject, state)) = state_of(&entry.event) else { continue };
-            if present.get(&subject).is_some_and(|(before, ..)| *before == state) {
-                continue;
+            for (subject, state) in state_of(&entry.event).into_iter().chain(followed.states(&entry.event)) {
+                if present.get(&subject).is_some_and(|(before, ..)| *before == state) {
+                    continue;
+                }
+                story.close(&present, &subject, entry.at);
+                let states = story.states.entry((chapter, subject.clone())).or_default();
+                let reached = Reached { after: entry.at.since(begin), lasted: Duration::ZERO };
+                states.push((state.clone(), reached));
+                present.insert(subject, (state, chapter, states.len() - 1, entry.at));
             }
-            story.close(&present, &subject, entry.at);
-            let states = story.states.entry((chapter, subject.clone())).or_default();
-            let reached = Reached { after: entry.at.since(begin), lasted: Duration::ZERO };
-            states.push((state.clone(), reached));
-            present.insert(subject, (state, chapter, states.len() - 1, entry.at));
         }
         let subjects: Vec<String> = present.keys().cloned().collect();
         subjects.iter().for_each(|subject| story.close(&present, subject, timeline.end()));
@@ -81,8 +86,37 @@ fn state_of(event: &Event) -> Option<(String, String)> {
     }
 }
 
-pub(super) fn of(runs: &Sides<&Timeline>, tolerance: &Tolerance) -> Vec<Chapter> {
-    let stories = runs.map(|timeline| Story::of(timeline));
+/// The alerts that a scenario speaks of.
+struct Followed<'a>(Vec<(&'a AlertRef, Alerts)>);
+
+impl<'a> Followed<'a> {
+    fn of(scenario: &'a Scenario) -> Self {
+        let mut followed: Vec<(&AlertRef, Alerts)> = Vec::new();
+        for (alert, _) in scenario.alerts() {
+            if !followed.iter().any(|(known, _)| *known == alert) {
+                followed.push((alert, Alerts::default()));
+            }
+        }
+        Self(followed)
+    }
+
+    /// The states of those that an event is about.
+    fn states(&mut self, event: &Event) -> Vec<(String, String)> {
+        let seen = |(alert, alerts): &mut (&AlertRef, Alerts)| {
+            let changed = match event {
+                Event::Rules(status) => alerts.load(alert, status),
+                Event::Alert(status) => alerts.change(alert, status),
+                _ => false,
+            };
+            let state = alerts.state().map_or("undefined".to_owned(), |state| state.to_string());
+            changed.then(|| (format!("alert {alert}"), state))
+        };
+        self.0.iter_mut().filter_map(seen).collect()
+    }
+}
+
+pub(super) fn of(scenario: &Scenario, runs: &Sides<&Timeline>, tolerance: &Tolerance) -> Vec<Chapter> {
+    let stories = runs.map(|timeline| Story::of(scenario, timeline));
     let both = || [&stories.left, &stories.right].into_iter();
     let begins: BTreeSet<Begin> = both().flat_map(|story| story.began.keys().copied()).collect();
     let subjects: BTreeSet<&str> =

@@ -8,7 +8,7 @@ use super::{Fact, Sides};
 use crate::{ApplicationStatus, Event, RolloutStatus, Summary, Timeline, judge};
 
 /// What is said where a run says nothing.
-const NOTHING: &str = "–";
+pub(super) const NOTHING: &str = "–";
 
 pub(super) fn outcome(runs: &Sides<&Timeline>) -> Vec<Fact> {
     let told = runs.map(|timeline| Told::of(timeline));
