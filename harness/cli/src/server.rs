@@ -144,4 +144,13 @@ mod tests {
         let notes = of(", image: vllm");
         assert_eq!((notes.len(), notes[0].instead.as_str()), (1, "vllm answers as it does"));
     }
+
+    #[test]
+    fn the_report_says_which_jobs_the_model_server_runs_in() {
+        let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let needs =
+            Needs { images: set(&["app:1"]), job_images: set(&["app:1", "suite:2"]), ..Needs::default() };
+        let told: Vec<String> = notes_of_jobs(&needs).into_iter().map(|note| note.what).collect();
+        assert_eq!(told, ["the image app:1 in Jobs"]);
+    }
 }

@@ -11,6 +11,10 @@ struct StandIn {
     kind: &'static str,
     plural: &'static str,
     scope: &'static str,
+    /// Whether Argo CD has a health check for it, which waits for its controller (argo-cd `resource_customizations`).
+    /// A kind without one has no part in an Application's health, and must not get one here: a missing object of a kind
+    /// that has its check in the settings counts (controller/health.go: setApplicationHealth).
+    is_checked: bool,
     /// What happens instead.
     instead: &'static str,
 }
@@ -27,6 +31,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "ExternalSecret",
         plural: "externalsecrets",
         scope: "Namespaced",
+        is_checked: true,
         instead: IGNORED,
     },
     StandIn {
@@ -35,6 +40,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "SecretStore",
         plural: "secretstores",
         scope: "Namespaced",
+        is_checked: true,
         instead: IGNORED,
     },
     StandIn {
@@ -43,6 +49,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "ClusterSecretStore",
         plural: "clustersecretstores",
         scope: "Cluster",
+        is_checked: true,
         instead: IGNORED,
     },
     StandIn {
@@ -51,6 +58,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "ServiceMonitor",
         plural: "servicemonitors",
         scope: "Namespaced",
+        is_checked: false,
         instead: TRANSLATED,
     },
     StandIn {
@@ -59,6 +67,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "PodMonitor",
         plural: "podmonitors",
         scope: "Namespaced",
+        is_checked: false,
         instead: IGNORED,
     },
     StandIn {
@@ -67,6 +76,7 @@ const STAND_INS: [StandIn; 6] = [
         kind: "PrometheusRule",
         plural: "prometheusrules",
         scope: "Namespaced",
+        is_checked: false,
         instead: TRANSLATED,
     },
 ];
@@ -103,7 +113,7 @@ fn definition(stand_in: &StandIn) -> Value {
 /// What Argo CD's settings say of their health (argo-cd docs/operator-manual/health.md).
 pub(crate) fn health() -> Vec<(String, String)> {
     let script = "hs = {}\nhs.status = \"Healthy\"\nreturn hs\n";
-    let kinds = STAND_INS.iter().map(|it| (it.group, it.kind));
+    let kinds = STAND_INS.iter().filter(|it| it.is_checked).map(|it| (it.group, it.kind));
     let kinds = kinds.chain(WITHOUT_EFFECT.iter().map(|(group, kind, _)| (*group, *kind)));
     kinds
         .map(|(group, kind)| (format!("resource.customizations.health.{group}_{kind}"), script.to_owned()))
@@ -144,12 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn argo_cd_takes_every_stand_in_as_healthy() {
+    fn argo_cd_takes_every_stand_in_as_healthy_that_it_would_check() {
         let health = health();
         let has = |kind: &str| {
             health.iter().any(|(key, _)| key == &format!("resource.customizations.health.{kind}"))
         };
-        assert!(STAND_INS.iter().all(|it| has(&format!("{}_{}", it.group, it.kind))));
+        assert!(STAND_INS.iter().all(|it| has(&format!("{}_{}", it.group, it.kind)) == it.is_checked));
+        assert!(has("external-secrets.io_ExternalSecret") && !has("monitoring.coreos.com_PrometheusRule"));
         assert!(has("autoscaling_HorizontalPodAutoscaler"));
         assert!(health.iter().all(|(_, script)| script.contains("\"Healthy\"")));
     }

@@ -237,4 +237,27 @@ mod tests {
             assert_eq!(parse(url), expected, "{url}");
         }
     }
+
+    #[test]
+    fn images_of_jobs_are_told_apart_from_those_of_workloads() {
+        let text = "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+spec: {metrics: [{name: a, provider: {job: {spec: {template: {spec: {containers: [{image: suite}]}}}}}}]}
+---
+apiVersion: batch/v1
+kind: Job
+spec: {template: {spec: {initContainers: [{image: migration}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+spec: {template: {metadata: {labels: {job: web}}, spec: {containers: [{image: server}]}}}
+";
+        let mut needs = Needs::default();
+        let documents = yaml::parse("all.yaml", text.as_bytes()).unwrap();
+        documents.iter().for_each(|node| needs.look_at(node));
+        let set = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        assert_eq!(needs.images, set(&["server"]));
+        assert_eq!(needs.job_images, set(&["migration", "suite"]));
+    }
 }

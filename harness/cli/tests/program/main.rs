@@ -13,6 +13,7 @@ mod hostile_scenarios;
 mod killed_runs;
 mod kustomize;
 mod machine;
+mod on_cluster;
 mod output;
 #[cfg(feature = "kind")]
 mod real_server;

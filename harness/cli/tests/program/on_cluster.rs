@@ -1,0 +1,20 @@
+//! The scenarios that are for a real cluster (`.ci/kind`, docs/fidelity.md) pass in the simulator, too.
+
+use crate::common::{Room, root};
+
+#[test]
+fn the_scenarios_for_a_cluster_pass_in_the_simulator() {
+    let folder = root().join("harness/cli/tests/cluster");
+    let scenario = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let ran =
+        Room::empty().rehearse(&["run", &scenario("alert-then-undo.yaml"), &scenario("job-fails.yaml")]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[test]
+fn their_job_runs_the_image_of_this_version() {
+    let template = root().join("harness/cli/tests/cluster/repository/deploy/analysistemplate.yaml");
+    let template = std::fs::read_to_string(template).unwrap();
+    let image = concat!("image: ghcr.io/rehearse-dev/fake-inference:", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(template.contains(image), "{template}");
+}
