@@ -11,7 +11,7 @@ use cluster::host::{Docker, Journal, Places, Reaper, State};
 use crate::args::{Components, ComponentsCommand};
 use crate::failure::{Failure, first_of};
 use crate::output;
-use crate::runtime::block_on;
+use crate::runtime::{block_on, unless_interrupted};
 
 /// The folder of components that the user named, by the option or by the variable.
 pub(crate) fn named_folder(option: Option<&Path>) -> Option<PathBuf> {
@@ -36,11 +36,14 @@ pub(crate) fn components(arguments: &Components) -> Result<ExitCode, Failure> {
             }
             ComponentsCommand::Save { file, names } => {
                 let (sources, docker) = sources().await?;
-                let index = archive::save(&lock, &chosen(&lock, names)?, &sources, &docker, file).await?;
+                let chosen = chosen(&lock, names)?;
+                let saved = archive::save(&lock, &chosen, &sources, &docker, file);
+                let index = unless_interrupted(saved).await?;
                 output::print(&contents("saved", &index)).map(|()| ExitCode::SUCCESS)
             }
             ComponentsCommand::Load { file } => {
-                let index = archive::load(&lock, &Docker::find().await?, &places, file).await?;
+                let docker = Docker::find().await?;
+                let index = unless_interrupted(archive::load(&lock, &docker, &places, file)).await?;
                 output::print(&contents("loaded", &index)).map(|()| ExitCode::SUCCESS)
             }
             ComponentsCommand::Bake => {

@@ -14,7 +14,6 @@ use scenario::{Answer, Question, Scenario};
 use simulator::Render;
 use timeline::{NotSimulated, SlowBound, StageTime, Timeline};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use transform::{ArgoSettings, Names, Needs, Plan, Speed, Transformed};
 use units::Duration;
 use yaml::Problem;
@@ -22,11 +21,15 @@ use yaml::Problem;
 use crate::args::OnCluster;
 use crate::failure::Failure;
 use crate::output;
+use crate::runtime::interrupted;
 use crate::server::{self, Servers};
 use crate::stages::Stages;
 
 /// The longest time that a run may take.
 const LONGEST_RUN: Duration = Duration::from_secs(3600);
+
+/// What is said of a run that was interrupted.
+const INTERRUPTED: &str = "interrupted; what the run had made is removed";
 
 /// A scenario to be run.
 pub(crate) struct Wanted<'a> {
@@ -97,7 +100,7 @@ pub(crate) fn run_all(
         let machine = Machine { render, state: &state, journal: &journal, supply };
         let ran = tokio::select! {
             ran = machine.run(how, jobs, wanted) => ran,
-            interrupted = interrupted() => Err(interrupted),
+            () = interrupted() => Err(Failure::Environment(INTERRUPTED.to_owned())),
         };
         let left = undo(&journal, &mut |line| output::say(line)).await;
         match (ran, left.into_iter().next()) {
@@ -121,17 +124,6 @@ fn ensure_possible(scenario: &Scenario) -> Result<(), Problem> {
         ));
     }
     Ok(())
-}
-
-/// What ends a run before its time, once it has happened.
-async fn interrupted() -> Failure {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Failure::Environment("interrupted; what the run had made is removed".to_owned())
 }
 
 fn folder(how: &OnCluster) -> Option<PathBuf> {

@@ -5,9 +5,10 @@ use crate::common::{Room, root};
 #[test]
 fn the_scenarios_for_a_cluster_pass_in_the_simulator() {
     let folder = root().join("harness/cli/tests/cluster");
-    let scenario = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let ran =
-        Room::empty().rehearse(&["run", &scenario("alert-then-undo.yaml"), &scenario("job-fails.yaml")]);
+    let all = ["alert-then-undo", "job-fails", "rules-change", "undo-is-healed"];
+    let all = all.map(|name| folder.join(name).with_extension("yaml").to_str().unwrap().to_owned());
+    let arguments: Vec<&str> = std::iter::once("run").chain(all.iter().map(String::as_str)).collect();
+    let ran = Room::empty().rehearse(&arguments);
     assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
