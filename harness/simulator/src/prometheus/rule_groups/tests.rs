@@ -189,7 +189,7 @@ fn rules_that_prometheus_would_refuse_are_left_out_as_a_whole_and_the_operator_s
         testing::run_until(&mut world, 120);
         assert_eq!((told_rules(&world), alerts(&world)), (vec![], vec![]), "{rule}");
         let said = testing::told(&world, |event| match event {
-            Event::Recorded(it) if it.reason == INVALID => Some(it.message.clone()),
+            Event::Recorded(it) if it.reason == rules::REJECTED => Some(it.message.clone()),
             _ => None,
         });
         assert_eq!(said.len(), 1, "{said:?}");
