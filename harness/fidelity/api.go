@@ -32,6 +32,10 @@ type apiServer struct {
 	uids     int64
 	kinds    map[string]*collection
 	watchers []*watcher
+	// listedBy is by what an object is put in order among others of its resource.
+	listedBy func(resource, key string) string
+	// collect is told of an object that is gone: what it owned is to go, too.
+	collect func(uid string)
 	// admit may complete an object that is created.
 	admit func(resource string, created object)
 	// written is told of every change, with the object before it, nil where it is new, and after it,
@@ -55,7 +59,7 @@ type change struct {
 }
 
 func newAPIServer() *apiServer {
-	server := &apiServer{kinds: map[string]*collection{}}
+	server := &apiServer{kinds: map[string]*collection{}, listedBy: func(_, key string) string { return key }}
 	for _, resource := range []struct {
 		path, kind, apiVersion string
 		hasStatus              bool
@@ -339,7 +343,7 @@ func (s *apiServer) publish(resource, event string, o object) {
 	}
 }
 
-// remove deletes an object and what it owns, at once: nothing drains here.
+// remove deletes an object at once: nothing drains here.
 func (s *apiServer) remove(resource, key string) {
 	kind := s.kinds[resource]
 	gone := copied(kind.objects[key])
@@ -350,7 +354,15 @@ func (s *apiServer) remove(resource, key string) {
 	if s.written != nil {
 		s.written(resource, gone, nil)
 	}
-	uid := text(gone, "metadata", "uid")
+	if s.collect != nil {
+		s.collect(text(gone, "metadata", "uid"))
+	}
+}
+
+// removeOwned deletes what an object owned that is gone.
+func (s *apiServer) removeOwned(uid string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	for _, other := range sortedKeys(s.kinds) {
 		for _, owned := range sortedKeys(s.kinds[other].objects) {
 			if ownedBy(s.kinds[other].objects[owned], uid) {
@@ -383,7 +395,11 @@ func (s *apiServer) list(asked request, query url.Values) object {
 	kind := s.kinds[asked.resource]
 	wanted := filter(asked, query)
 	items := []any{}
-	for _, key := range sortedKeys(kind.objects) {
+	keys := sortedKeys(kind.objects)
+	sort.SliceStable(keys, func(i, j int) bool {
+		return s.listedBy(asked.resource, keys[i]) < s.listedBy(asked.resource, keys[j])
+	})
+	for _, key := range keys {
 		if wanted(kind.objects[key]) {
 			items = append(items, kind.objects[key])
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +75,11 @@ func newCluster(question *timelineQuestion) *cluster {
 	c.journal = &journal{cluster: c}
 	c.router = &router{cluster: c}
 	c.scraper = &scraper{cluster: c, store: &samples{series: map[string]*series{}}}
+	c.api.listedBy = c.listedBy
+	c.api.collect = func(uid string) {
+		// The garbage collector comes later: the controllers know by then that the owner is gone.
+		c.turns.at(time.Now(), orderKubelet, func() { c.api.removeOwned(uid) })
+	}
 	c.api.admit = func(resource string, created object) {
 		switch resource {
 		case "/pods":
@@ -144,13 +150,22 @@ func (c *cluster) serviceWritten() {
 	c.turns.at(time.Now(), orderKubelet, c.route)
 }
 
-// offset is when in an interval a pod is scraped.
-func (c *cluster) offset(p *pod) time.Duration {
-	known := c.question.ScrapeOffsets
+// chosen is what the simulator chose for a pod; for one that it has not, the pod's own name.
+func (c *cluster) chosen(p *pod) choice {
+	known := c.question.Pods
 	if p.template < len(known) && p.ordinal < len(known[p.template]) {
-		return time.Duration(known[p.template][p.ordinal]) * time.Millisecond
+		return known[p.template][p.ordinal]
 	}
-	return 0
+	return choice{Name: strings.TrimPrefix(p.key, namespace+"/")}
+}
+
+// listedBy is by what the API server orders a list: by the key and, so that both sides have the same order, pods by
+// the names that they have in the simulator.
+func (c *cluster) listedBy(resource, key string) string {
+	if p := c.pods[key]; resource == "/pods" && p != nil {
+		return c.chosen(p).Name
+	}
+	return key
 }
 
 // run starts the controllers, plays the question's actions and stops everything again.
@@ -196,7 +211,7 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		return nil, err
 	}
 	direct := rest.CopyConfig(config)
-	direct.Transport = c.api
+	direct.Transport = patient{c.api, c.turns}
 	ofKubernetes, err := kubernetes.NewForConfig(direct)
 	if err != nil {
 		return nil, err

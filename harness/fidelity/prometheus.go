@@ -234,7 +234,7 @@ func (s *scraper) begin(p *pod) {
 	t := &target{pod: p}
 	s.targets = append(s.targets, t)
 	since := s.cluster.now().Sub(s.cluster.started)
-	base := since - since%s.interval() + s.cluster.offset(p)
+	base := since - since%s.interval() + time.Duration(s.cluster.chosen(p).ScrapeOffset)*time.Millisecond
 	if base < since {
 		base += s.interval()
 	}

@@ -31,10 +31,17 @@ type timelineQuestion struct {
 	Buckets        []float64 `json:"buckets"`
 	PodStart       float64   `json:"podStart"`
 	ScrapeInterval float64   `json:"scrapeInterval"`
-	// ScrapeOffsets are milliseconds, by template and then by pod, both in the order of creation.
-	ScrapeOffsets [][]int64        `json:"scrapeOffsets"`
-	Actions       []timelineAction `json:"actions"`
-	Duration      float64          `json:"duration"`
+	// Pods are by template and then by pod, both in the order of creation.
+	Pods     [][]choice       `json:"pods"`
+	Actions  []timelineAction `json:"actions"`
+	Duration float64          `json:"duration"`
+}
+
+// choice is what the simulator chose for a pod, where upstream's comes from hashes that differ: the name by which it
+// is listed, and when within an interval it is scraped, in milliseconds.
+type choice struct {
+	Name         string `json:"name"`
+	ScrapeOffset int64  `json:"scrapeOffset"`
 }
 
 type timelineAction struct {

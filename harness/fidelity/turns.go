@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"sort"
 	"sync"
 	"testing/synctest"
@@ -99,13 +100,35 @@ func (t *turns) run(until time.Time) error {
 	}
 }
 
-// take does the first thing that is due, and tells whether there was one.
-func (t *turns) take() bool {
+// busy tells whether a pass is under way.
+func (t *turns) busy() bool {
 	for _, q := range t.queues {
 		if q.busy() {
-			time.Sleep(turnCost) // a pass is under way: one of its writes takes a moment
 			return true
 		}
+	}
+	return false
+}
+
+// patient is the API server as the ReplicaSet controller reaches it: it writes when no pass of Argo Rollouts'
+// controllers is under way. To the simulator a pass is one moment; in a cluster chance decides what comes first.
+type patient struct {
+	server *apiServer
+	turns  *turns
+}
+
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	for r.Method != http.MethodGet && p.turns.busy() {
+		time.Sleep(turnCost)
+	}
+	return p.server.RoundTrip(r)
+}
+
+// take does the first thing that is due, and tells whether there was one.
+func (t *turns) take() bool {
+	if t.busy() {
+		time.Sleep(turnCost) // a pass is under way: one of its writes takes a moment
+		return true
 	}
 	t.mutex.Lock()
 	now := time.Now()

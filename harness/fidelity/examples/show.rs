@@ -23,7 +23,7 @@ fn main() {
 
     match args.next().as_deref() {
         Some("ours") => println!("{:#?}", case.simulate().unwrap().account),
-        Some("question") => println!("{}", case.question(&case.simulate().unwrap().scrape_offsets)),
+        Some("question") => println!("{}", case.question(&case.simulate().unwrap().pods)),
         _ => println!("{}", serde_json::to_string_pretty(&case).unwrap()),
     }
 }

@@ -22,7 +22,7 @@ pub use compare::{Aspect, TIME_TOLERANCE, VALUE_TOLERANCE, differences};
 pub use generate::Family;
 #[cfg(feature = "oracle")]
 pub use oracle::Oracle;
-pub use ours::Ours;
+pub use ours::{Choice, Ours};
 #[cfg(feature = "oracle")]
 pub use shrink::shrink;
 pub use theirs::Answer;

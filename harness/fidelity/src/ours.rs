@@ -7,6 +7,7 @@ use manifests::objects::ObjectKey;
 use manifests::objects::rollout::HASH_LABEL;
 use rand::Rng;
 use scenario::Scenario;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use simulator::{Input, Options, simulate, tree_of};
 use timeline::{Event, RolloutStatus, Timeline};
@@ -27,9 +28,18 @@ const MANIFESTS: &str = "all.yaml";
 pub struct Ours {
     /// What happened.
     pub account: Account,
-    /// When within an interval each pod is scraped, in milliseconds: by template and then by pod, both in
-    /// the order of creation.
-    pub scrape_offsets: Vec<Vec<u64>>,
+    /// What it chose for each pod: by template and then by pod, both in the order of creation.
+    pub pods: Vec<Vec<Choice>>,
+}
+
+/// What the simulator chose for a pod, and upstream leaves to hashes that differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Choice {
+    /// By which the API server lists it among others.
+    pub name: String,
+    /// When within an interval it is scraped, in milliseconds.
+    pub scrape_offset: u64,
 }
 
 impl Case {
@@ -187,7 +197,7 @@ struct Reader {
     /// Pods that are there, by name, with their template and role.
     present: BTreeMap<String, String>,
     made: BTreeMap<String, u32>,
-    ours: Vec<Vec<u64>>,
+    ours: Vec<Vec<Choice>>,
     account: Account,
 }
 
@@ -196,7 +206,7 @@ impl Reader {
         for entry in &timeline.entries {
             self.note(as_seconds(entry.at), &entry.event, scrape_interval);
         }
-        Ours { account: self.account, scrape_offsets: self.ours }
+        Ours { account: self.account, pods: self.ours }
     }
 
     fn template(&mut self, hash: &str) -> usize {
@@ -220,7 +230,8 @@ impl Reader {
             Event::Pod(pod) => {
                 let template = self.template(&hash_of(&pod.replica_set));
                 if self.pods.insert(pod.pod.clone(), template).is_none() {
-                    self.ours[template].push(scrape_offset(&pod.pod, scrape_interval));
+                    let scrape_offset = scrape_offset(&pod.pod, scrape_interval);
+                    self.ours[template].push(Choice { name: pod.pod.clone(), scrape_offset });
                 }
             }
             Event::AnalysisRun(run) => {

@@ -10,10 +10,11 @@ use crate::account::{
     Account, Measurement, NOT_COMPARED, Pods, Run, Size, State, without_hash, without_hashes,
 };
 use crate::case::{Act, Case, Model, ROLLOUT};
+use crate::ours::Choice;
 
 impl Case {
-    /// The question to the Go program. `scrape_offsets` are the simulator's choices.
-    pub fn question(&self, scrape_offsets: &[Vec<u64>]) -> Value {
+    /// The question to the Go program. `pods` are the simulator's choices.
+    pub fn question(&self, pods: &[Vec<Choice>]) -> Value {
         let models: serde_json::Map<String, Value> =
             self.models.iter().map(|(name, model)| (name.clone(), behaviour_of(model))).collect();
         let actions: Vec<Value> = self.actions.iter().map(|action| act(action.at, &action.act)).collect();
@@ -26,7 +27,7 @@ impl Case {
             "buckets": Buckets::default().bounds(),
             "podStart": self.pod_start,
             "scrapeInterval": self.scrape_interval,
-            "scrapeOffsets": scrape_offsets,
+            "pods": pods,
             "actions": actions,
             "duration": self.duration,
         })

@@ -54,7 +54,7 @@ type Outcome = Result<(BTreeMap<Aspect, String>, String), String>;
 fn run(oracle: &Oracle, cases: &[Case]) -> Vec<Outcome> {
     let ours: Vec<_> = cases.iter().map(Case::simulate).collect();
     let question = |(case, ours): (&Case, &Result<fidelity::Ours, String>)| {
-        case.question(ours.as_ref().map_or(&[], |ours| &ours.scrape_offsets))
+        case.question(ours.as_ref().map_or(&[], |ours| &ours.pods))
     };
     let questions: Vec<_> = cases.iter().zip(&ours).map(question).collect();
     let answers: Vec<Answer> = oracle.ask("timelines", &questions);

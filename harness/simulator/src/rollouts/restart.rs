@@ -32,7 +32,7 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
         world.kernel.wake_at(restart_at, Task::Rollout(pass.id));
         return false;
     }
-    let pods = pods_by_priority(world, pass);
+    let pods = listed(world, pass);
     let older: Vec<ObjectId> = pods
         .iter()
         .copied()
@@ -64,12 +64,10 @@ fn room(world: &World<'_>, pass: &Pass, pods: &[ObjectId]) -> usize {
     usize::try_from(available.count() as i64 - fewest).unwrap_or(0)
 }
 
-/// Pods of the stable ReplicaSet, then of the new one, then of the others.
-///
-/// Deviation: upstream sorts the ReplicaSets so, and then takes the pods as the API server lists them, by name, and so
-/// by a hash that has no order of meaning.
-fn pods_by_priority(world: &World<'_>, pass: &Pass) -> Vec<ObjectId> {
-    let new = Some(pass.new).filter(|new| Some(*new) != pass.stable);
-    let sets = pass.stable.into_iter().chain(new).chain(pass.others());
-    sets.flat_map(|index| world.api.owned(pass.sets[index].id).map(|pod| pod.id)).collect()
+/// The pods as the API server lists them, by name. Upstream sorts the ReplicaSets by their priority, stable first,
+/// but not the pods: between templates their hashes decide.
+fn listed(world: &World<'_>, pass: &Pass) -> Vec<ObjectId> {
+    let mut pods: Vec<_> = pass.sets.iter().flat_map(|set| world.api.owned(set.id)).collect();
+    pods.sort_by_key(|pod| &pod.key.name);
+    pods.into_iter().map(|pod| pod.id).collect()
 }
