@@ -93,12 +93,10 @@ impl<'p> BlueGreen<'p> {
         scale_down::remove_deadlines(world, self.pass);
         if let Some(stable) = self.pass.stable {
             let all = i64::from(self.pass.rollout.spec.replicas());
-            sizes::check(self.pass, stable, all)?;
-            sizes::scale(world, self.pass, stable, all);
+            sizes::scale(world, self.pass, stable, all)?;
         }
         let size = new_size(self.pass, &self.strategy);
-        sizes::check(self.pass, self.pass.new, size)?;
-        sizes::reconcile_new(world, self.pass, size);
+        sizes::reconcile_new(world, self.pass, size)?;
         self.scale_down_others(world);
         history::reconcile(world, self.pass);
         Ok(())
@@ -126,8 +124,8 @@ impl<'p> BlueGreen<'p> {
                 continue;
             }
             let size = waiting.size(world, pass, index, (present, all));
-            if size != present {
-                sizes::scale(world, pass, index, size);
+            if size != present && sizes::scale(world, pass, index, size).is_err() {
+                return;
             }
         }
     }

@@ -9,7 +9,7 @@ use manifests::objects::pod::PodMetadata;
 
 use super::pass::{Pass, replica_set};
 use crate::World;
-use crate::api::{Body, ObjectId};
+use crate::api::Body;
 use crate::kubernetes::ReplicaSet;
 
 /// What pods of a template under test carry, and those of the trusted one.
@@ -25,22 +25,22 @@ pub(super) fn wanted(rollout: &Rollout) -> (Option<&PodMetadata>, Option<&PodMet
 
 /// Brings the metadata of every ReplicaSet and its pods in line with its role. Running pods are changed
 /// in place.
-pub(super) fn reconcile(world: &mut World<'_>, pass: &Pass) {
-    let (for_canary, for_stable) = wanted(&pass.rollout);
+pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
+    let rollout = Arc::clone(&pass.rollout);
+    let (for_canary, for_stable) = wanted(&rollout);
     if for_canary.is_none() && for_stable.is_none() {
         return;
     }
-    let new = pass.new_set();
-    if pass.before.stable_rs.is_none() || pass.before.stable_rs.as_ref() == Some(&new.hash) {
-        sync(world, new.id, for_stable);
+    if pass.before.stable_rs.is_none() || pass.before.stable_rs.as_ref() == Some(&pass.new_set().hash) {
+        sync(world, pass, pass.new, for_stable);
     } else {
-        sync(world, new.id, for_canary);
-        if let Some(stable) = pass.stable_set() {
-            sync(world, stable.id, for_stable);
+        sync(world, pass, pass.new, for_canary);
+        if let Some(stable) = pass.stable {
+            sync(world, pass, stable, for_stable);
         }
     }
-    for index in pass.others() {
-        sync(world, pass.sets[index].id, None);
+    for index in pass.others().collect::<Vec<_>>() {
+        sync(world, pass, index, None);
     }
 }
 
@@ -58,7 +58,8 @@ pub(super) fn inject(set: &mut ReplicaSet, wanted: Option<&PodMetadata>) -> bool
     true
 }
 
-fn sync(world: &mut World<'_>, id: ObjectId, wanted: Option<&PodMetadata>) {
+fn sync(world: &mut World<'_>, pass: &mut Pass, index: usize, wanted: Option<&PodMetadata>) {
+    let id = pass.sets[index].id;
     let mut set = replica_set(world, id).clone();
     let injected_before = set.noted.injected.clone();
     if inject(&mut set, wanted) {
@@ -68,6 +69,7 @@ fn sync(world: &mut World<'_>, id: ObjectId, wanted: Option<&PodMetadata>) {
                 present.noted.injected = set.noted.injected;
             }
         });
+        pass.outdated.push(index);
     }
     if set.replicas == 0 {
         return;
@@ -81,7 +83,8 @@ fn sync(world: &mut World<'_>, id: ObjectId, wanted: Option<&PodMetadata>) {
 
 type Entries = BTreeMap<String, String>;
 
-static NOTHING: PodMetadata = PodMetadata { labels: Entries::new(), annotations: Entries::new() };
+/// No metadata.
+pub(super) static NOTHING: PodMetadata = PodMetadata { labels: Entries::new(), annotations: Entries::new() };
 
 /// What is wanted, and what was injected before and goes where it is not wanted any more. What others
 /// put there stays.

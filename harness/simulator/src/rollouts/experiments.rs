@@ -178,7 +178,7 @@ fn template_spec(
         None => None,
     };
     let set = set.ok_or("Invalid template step SpecRef: must be canary or stable")?;
-    let set = replica_set(world, set.id);
+    // As the pass found it: metadata that the pass has put in is not there yet.
     let mut pods = (*set.template).clone();
     if let Some(metadata) = &template.metadata {
         pods.metadata.labels.extend(metadata.labels.clone());
@@ -189,7 +189,7 @@ fn template_spec(
         name: template.name.clone(),
         replicas: u32::try_from(template.replicas.unwrap_or(1)).unwrap_or(0),
         template: Arc::new(pods),
-        min_ready: set.min_ready,
+        min_ready: replica_set(world, set.id).min_ready,
         service: named.or(template.weight.map(|_| String::new())),
     })
 }

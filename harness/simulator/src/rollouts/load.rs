@@ -140,6 +140,7 @@ pub(super) fn sets(world: &World<'_>, rollout: ObjectId) -> Vec<Set> {
                 id: object.id,
                 name: Arc::clone(&object.key.name),
                 hash: set.hash.as_str().into(),
+                template: Arc::clone(&set.template),
                 revision: set.noted.revision,
                 created: object.created,
                 size: Size::of(set),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use manifests::objects::rollout::{CanaryStrategy, Rollout};
-use manifests::objects::{Step, StepKind};
+use manifests::objects::{PodTemplate, Step, StepKind};
 use planted::Bug;
 use timeline::{RolloutPhase, Source};
 use units::Time;
@@ -27,6 +27,8 @@ pub(super) struct Set {
     pub(super) id: ObjectId,
     pub(super) name: Arc<str>,
     pub(super) hash: Hash,
+    /// Its pods' template.
+    pub(super) template: Arc<PodTemplate>,
     pub(super) revision: u64,
     pub(super) created: Time,
     pub(super) size: Size,
@@ -68,7 +70,7 @@ pub(super) struct Pass {
     pub(super) weights: Option<TrafficWeights>,
     /// The routes that steps made, as this pass leaves them.
     pub(super) routes: Vec<String>,
-    /// The ReplicaSets whose deadline this pass took off.
+    /// The ReplicaSets that this pass has changed and not looked at again.
     pub(super) outdated: Vec<usize>,
     /// Whether the new ReplicaSet waited for its end when the pass began (`newRSWithinDelay`).
     pub(super) was_waiting: bool,

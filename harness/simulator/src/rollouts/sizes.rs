@@ -12,15 +12,15 @@ use super::{role_of, wanted, workload};
 use crate::World;
 use crate::api::Body;
 
-/// A pass that ends before it has written a status. Upstream takes the deadline off a ReplicaSet by a patch
-/// and then updates its copy of before: the API server refuses that, and the next pass goes on.
+/// A pass that ends before it has written a status. Upstream takes the deadline off a ReplicaSet, or changes its
+/// template's metadata, and then updates its copy of before: the API server refuses that, and the next pass goes on.
 #[derive(Debug)]
 pub(super) struct Conflict;
 
 /// Scales what is to be scaled, and tells whether anything was.
 ///
 /// # Errors
-/// A ReplicaSet that would be scaled, and whose deadline this pass took off.
+/// The new ReplicaSet or the stable one would be scaled, and this pass has changed it before.
 pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<bool, Conflict> {
     if pass.is_halted() {
         return Ok(false);
@@ -30,21 +30,12 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<bool, 
     let before = wanted::split(pass.before.weights.as_ref());
     if let Some(stable) = pass.apart_stable() {
         let size = next_counts(pass, before).stable;
-        check(pass, stable, size)?;
-        if scale(world, pass, stable, size) {
+        if scale(world, pass, stable, size)? {
             return Ok(true);
         }
     }
     let canary = next_counts(pass, wanted::split(pass.weights.as_ref())).canary;
-    check(pass, pass.new, canary)?;
-    Ok(reconcile_new(world, pass, canary) || scale_down_others(world, pass))
-}
-
-/// Whether a ReplicaSet may be brought to this size in this pass.
-pub(super) fn check(pass: &Pass, index: usize, to: i64) -> Result<(), Conflict> {
-    let set = &pass.sets[index];
-    let changes = set.size.spec != to || set.desired_replicas != Some(pass.rollout.spec.replicas());
-    if changes && pass.outdated.contains(&index) { Err(Conflict) } else { Ok(()) }
+    Ok(reconcile_new(world, pass, canary)? || scale_down_others(world, pass))
 }
 
 fn next_counts(pass: &Pass, split: Option<Split>) -> Counts {
@@ -53,18 +44,18 @@ fn next_counts(pass: &Pass, split: Option<Split>) -> Counts {
 }
 
 /// Brings the new ReplicaSet to its size, or lets it wait after an abort; tells whether its size changed.
-pub(super) fn reconcile_new(world: &mut World<'_>, pass: &Pass, size: i64) -> bool {
+pub(super) fn reconcile_new(world: &mut World<'_>, pass: &Pass, size: i64) -> Result<bool, Conflict> {
     let size = match scale_down::of_new(world, pass) {
         NewSet::Stays => {
-            scale(world, pass, pass.new, pass.new_set().size.spec);
-            return false;
+            scale(world, pass, pass.new, pass.new_set().size.spec)?;
+            return Ok(false);
         }
         NewSet::Drains => 0,
         NewSet::Scales => size,
     };
-    let scaled = scale(world, pass, pass.new, size);
+    let scaled = scale(world, pass, pass.new, size)?;
     workload::scale_down_progressively(world, pass, pass.new_set().size.spec > size);
-    scaled
+    Ok(scaled)
 }
 
 /// The Services that the Rollout switches.
@@ -85,7 +76,7 @@ pub(super) fn others_latest_first(pass: &Pass) -> Vec<usize> {
 }
 
 /// Others lose first what is not available anyway, then as much as availability allows, the latest
-/// revision first (`scaleDownOldReplicaSetsForCanary`).
+/// revision first (`scaleDownOldReplicaSetsForCanary`). After a conflict the pass goes on without them.
 fn scale_down_others(world: &mut World<'_>, pass: &Pass) -> bool {
     let others = others_latest_first(pass);
     let mut spec: Vec<i64> = pass.sets.iter().map(|set| set.size.spec).collect();
@@ -97,7 +88,10 @@ fn scale_down_others(world: &mut World<'_>, pass: &Pass) -> bool {
             return false;
         }
         if size.spec > size.available {
-            scaled |= scale(world, pass, index, size.available);
+            match scale(world, pass, index, size.available) {
+                Ok(changed) => scaled |= changed,
+                Err(Conflict) => return scaled,
+            }
             spec[index] = size.available;
         }
     }
@@ -127,7 +121,10 @@ fn scale_down_others(world: &mut World<'_>, pass: &Pass) -> bool {
             }
         };
         if spec[index] != rest {
-            scaled |= scale(world, pass, index, rest);
+            match scale(world, pass, index, rest) {
+                Ok(changed) => scaled |= changed,
+                Err(Conflict) => return false,
+            }
             spare -= spec[index] - rest;
         }
     }
@@ -141,13 +138,19 @@ fn was_stable(pass: &Pass, index: usize) -> bool {
 
 /// Sets a ReplicaSet's size and notes for which `spec.replicas` it was; tells whether the size changed
 /// (`scaleReplicaSet`).
-pub(super) fn scale(world: &mut World<'_>, pass: &Pass, index: usize, to: i64) -> bool {
+///
+/// # Errors
+/// It would have to be written, and this pass has changed it before.
+pub(super) fn scale(world: &mut World<'_>, pass: &Pass, index: usize, to: i64) -> Result<bool, Conflict> {
     let set = &pass.sets[index];
     let desired = pass.rollout.spec.replicas();
     let to = u32::try_from(to).unwrap_or(0);
     let from = super::pass::replica_set(world, set.id).replicas;
     if from == to && set.desired_replicas == Some(desired) {
-        return false;
+        return Ok(false);
+    }
+    if pass.outdated.contains(&index) {
+        return Err(Conflict);
     }
     let waits_no_more = to == 0 && !scale_down::delays_on_abort(pass);
     world.api.update(set.id, |object| {
@@ -160,7 +163,7 @@ pub(super) fn scale(world: &mut World<'_>, pass: &Pass, index: usize, to: i64) -
         }
     });
     if from == to {
-        return false;
+        return Ok(false);
     }
     let direction = if from < to { "up" } else { "down" };
     let (name, revision) = (&set.name, set.revision);
@@ -175,5 +178,5 @@ pub(super) fn scale(world: &mut World<'_>, pass: &Pass, index: usize, to: i64) -
         to,
     };
     world.emit(Source::Rollouts, Event::Scaled(scaled));
-    true
+    Ok(true)
 }
