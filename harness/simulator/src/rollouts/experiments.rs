@@ -110,7 +110,7 @@ fn react(world: &World<'_>, pass: &mut Pass) {
 
 /// Makes the Experiment of a step (`GetExperimentFromTemplate`, `createExperimentWithCollisionHandling`).
 fn create(world: &mut World<'_>, pass: &Pass, step: &ExperimentStep) -> Result<ObjectId, String> {
-    let hash = Arc::clone(&pass.new_set().hash);
+    let hash = Arc::clone(&pass.template_hash);
     let index = pass.before.current_step_index.unwrap_or(0);
     let base = format!("{}-{hash}-{}-{index}", pass.name, pass.before.revision);
     let experiment = Experiment {

@@ -14,7 +14,7 @@ use super::pass::{Pass, Set, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
 use super::replicas::Size;
 use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
-use super::{HASH_LABEL, ephemeral, experiments, retry, workload};
+use super::{HASH_LABEL, ephemeral, experiments, retry, undo, workload};
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{ReplicaSet, as_replica_set};
 use crate::{Task, World};
@@ -55,7 +55,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
     retry::forget(world, id);
     let sets = sets(world, id);
     let hash = pod_hash(&rollout.spec.template);
-    let Some(new) = sets.iter().position(|set| *set.hash == *hash) else {
+    let found = sets.iter().position(|set| *set.hash == *hash);
+    let Some(new) = found.or_else(|| undo::find_by_content(world, id, &sets)) else {
         create_set(world, id, &rollout, &state, &namespace, &sets);
         return None;
     };
@@ -66,6 +67,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         id,
         name: Arc::clone(&object.key.name),
         namespace,
+        template_hash: hash.into(),
         generation: object.generation,
         workload_generation,
         now,

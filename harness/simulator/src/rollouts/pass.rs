@@ -47,6 +47,9 @@ pub(super) struct Pass {
     pub(super) rollout: Arc<Rollout>,
     pub(super) name: Arc<str>,
     pub(super) namespace: Arc<str>,
+    /// The hash of the wanted template. That of its ReplicaSet is another one where the template was written back by
+    /// an undo, with defaults.
+    pub(super) template_hash: Hash,
     pub(super) generation: u64,
     pub(super) workload_generation: Option<u64>,
     /// The status that the pass found.

@@ -1,10 +1,15 @@
-//! `kubectl argo rollouts undo`: the template of an earlier ReplicaSet, written back.
+//! `kubectl argo rollouts undo`: the template of an earlier ReplicaSet, written back, and how the ReplicaSet is
+//! found again by what such a template says.
+
+use std::collections::BTreeMap;
 
 use manifests::objects::pod::PodMetadata;
 use manifests::objects::undo::{is_derivative, set_to_restore};
 use serde_json::json;
-use yaml::Node;
+use yaml::{Node, Value};
 
+use super::ephemeral::NOTHING;
+use super::pass::Set;
 use super::workload;
 use crate::World;
 use crate::api::ObjectId;
@@ -16,31 +21,82 @@ const TEMPLATE: [&str; 2] = ["spec", "template"];
 /// Returns a Rollout, or the workload that it refers to, to the template of the revision `to`, or of the last but
 /// one. A template that says nothing else is left alone.
 ///
-/// Deviation: a cluster's ReplicaSet has the API server's defaults in its template, which an undo writes into the
-/// Rollout, too; here the template is restored as it was written.
-///
 /// # Errors
 /// There is no such revision, in upstream's words.
 pub(super) fn undo(world: &mut World<'_>, id: ObjectId, to: Option<u64>) -> Result<(), String> {
     let object = world.api.get(id);
     let sets = world.api.owned(id).filter_map(as_replica_set).map(|set| (set.noted.revision, set));
     let set = set_to_restore(&object.key.name, sets, to)?;
-    let Some(template) = template_of(set) else { return Ok(()) };
+    let Some(mut template) = template_of(set, None) else { return Ok(()) };
+    let owner = workload::template_owner(world, id);
+    if owner == id {
+        // A workload of Kubernetes' own has its defaults from the beginning.
+        template = complete(&template);
+    }
     let live = object.manifest.as_ref().and_then(|manifest| manifest.at(&TEMPLATE));
     if live.is_some_and(|live| is_derivative(live, &template)) {
         return Ok(());
     }
-    let owner = workload::template_owner(world, id);
     world.api.replace(owner, &TEMPLATE, template).map(|_| ()).map_err(|problem| problem.to_string())
 }
 
-/// A ReplicaSet's template with what its role put there.
-fn template_of(set: &ReplicaSet) -> Option<Node> {
+/// A ReplicaSet's template as it was written, with the metadata that roles have left in it, but without some that was
+/// put there.
+fn template_of(set: &ReplicaSet, without: Option<&PodMetadata>) -> Option<Node> {
     let mut template = set.noted.made_from.as_ref()?.at(&TEMPLATE)?.clone();
-    if let Some(PodMetadata { labels, annotations }) = &set.noted.injected {
-        let injected = json!({"metadata": {"labels": labels, "annotations": annotations}});
-        let injected = Node::from_json(&injected, &template.place);
-        yaml::merge_patch(&mut template, &injected);
+    let place = template.place.clone();
+    let mut patch = |metadata: serde_json::Value| {
+        yaml::merge_patch(&mut template, &Node::from_json(&json!({"metadata": metadata}), &place));
+    };
+    patch(json!({"labels": null, "annotations": null}));
+    let PodMetadata { labels, annotations } = &set.template.metadata;
+    let without = without.unwrap_or(&NOTHING);
+    for (name, all, without) in
+        [("labels", labels, &without.labels), ("annotations", annotations, &without.annotations)]
+    {
+        let kept: BTreeMap<_, _> = all.iter().filter(|(key, _)| !without.contains_key(*key)).collect();
+        if !kept.is_empty() {
+            patch(json!({name: kept}));
+        }
     }
     Some(template)
+}
+
+/// A template with what the API server fills in.
+///
+/// Deviation: only some of it, for the pod and for each container, which is enough for what has defaults to have another
+/// hash than what has none.
+fn complete(template: &Node) -> Node {
+    let defaults = json!({"spec": {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}});
+    let mut complete = over(template, &defaults);
+    for list in ["initContainers", "containers"] {
+        if let Some(Node { value: Value::Seq(containers), .. }) = complete.at_mut(&["spec", list]) {
+            for container in containers {
+                *container = over(container, &json!({"terminationMessagePath": "/dev/termination-log"}));
+            }
+        }
+    }
+    complete
+}
+
+/// What is written, over defaults.
+fn over(written: &Node, defaults: &serde_json::Value) -> Node {
+    let mut complete = Node::from_json(defaults, &written.place);
+    yaml::merge_patch(&mut complete, written);
+    complete
+}
+
+/// The ReplicaSet whose template says what the Rollout's says, once defaults are filled in and what was put there for
+/// its role is taken off (`FindNewReplicaSet`). A template that an undo has written back is found so, unless it brought
+/// a role's metadata with it.
+pub(super) fn find_by_content(world: &World<'_>, rollout: ObjectId, sets: &[Set]) -> Option<usize> {
+    let owner = workload::template_owner(world, rollout);
+    let wanted = complete(world.api.get(owner).manifest.as_ref()?.at(&TEMPLATE)?);
+    sets.iter().position(|set| {
+        let set = as_replica_set(world.api.get(set.id));
+        let template = set.and_then(|set| template_of(set, set.noted.injected.as_ref()));
+        template
+            .map(|template| complete(&template))
+            .is_some_and(|template| is_derivative(&template, &wanted) && is_derivative(&wanted, &template))
+    })
 }

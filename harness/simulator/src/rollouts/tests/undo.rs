@@ -62,6 +62,22 @@ fn a_revision_that_is_not_there_ends_the_run_in_upstream_s_words() {
     }
 }
 
+/// What is written back has defaults, and so another hash, and leads to the same ReplicaSet all the same.
+#[test]
+fn a_template_with_defaults_is_that_of_the_replica_set_without() {
+    let rollout = ROLLOUT.replace("STEPS", "[]");
+    let events = "events: [{ at: 1m, UPDATE }, { at: 5m, undo: model }]".replace("UPDATE", UPDATE);
+    let models = "models: {one: {latency: {p50: 10ms, p99: 20ms}}, two: {latency: {p50: 10ms, p99: 20ms}}}";
+    let mut world = testing::world(&format!("{models}\n{events}"), &[("all.yaml", &rollout)]);
+    testing::run_until(&mut world, 600);
+    let id = testing::id(&world, "Rollout", "model");
+    let manifest = world.api.get(id).manifest.clone().unwrap();
+    assert_eq!(manifest.str_at(&["spec", "template", "spec", "dnsPolicy"]), Some("ClusterFirst"));
+    let sets = world.api.owned(id).filter_map(crate::kubernetes::as_replica_set);
+    let sizes: Vec<(u64, u32)> = sets.map(|set| (set.noted.revision, set.replicas)).collect();
+    assert_eq!(sizes, [(3, 5), (2, 0)]);
+}
+
 /// The image in the live Rollout.
 fn image(world: &World<'_>) -> String {
     let manifest = world.api.get(testing::id(world, "Rollout", "model")).manifest.clone().unwrap();
