@@ -40,6 +40,6 @@ pub use error::Invalid;
 pub use fault::Fault;
 pub use latency::{Latency, Lognormal};
 pub use profile::{Effective, Piece, Profile, Ready};
-pub use random::{Arrivals, Draws, stream};
+pub use random::{Arrivals, Draws, Stream, stream};
 pub use sample::{Batch, Sampler};
 pub use schedule::{Clock, Moment, RAMP_STEP, Schedule, Timing, Window};

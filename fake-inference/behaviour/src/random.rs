@@ -1,27 +1,25 @@
 use std::sync::LazyLock;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// A source of random numbers: xoshiro256++ of Blackman and Vigna.
+pub type Stream = Xoshiro256PlusPlus;
 
 /// A source of random numbers for one purpose, independent of every other purpose's, so that a new
 /// draw here shifts no draw there.
 ///
-/// The 32-byte ChaCha8 key is: the seed (little endian), the 64-bit FNV-1a hash of `purpose`, the
-/// length of `purpose` in bytes, and eight zero bytes. It will not change: recordings rest on it.
-pub fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&fnv1a(purpose.as_bytes()).to_le_bytes());
-    key[16..24].copy_from_slice(&(purpose.len() as u64).to_le_bytes());
-    ChaCha8Rng::from_seed(key)
+/// Its state is what SplitMix64 makes of the 64-bit FNV-1a hash of the seed, little endian, and `purpose`. It will not change: recordings rest on it.
+pub fn stream(seed: u64, purpose: &str) -> Stream {
+    Stream::seed_from_u64(fnv1a(seed.to_le_bytes().into_iter().chain(purpose.bytes())))
 }
 
 /// FNV-1a, 64 bits (draft-eastlake-fnv).
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
@@ -45,9 +43,9 @@ pub struct Draws(Option<Box<Streams>>);
 
 #[derive(Debug, Clone)]
 struct Streams {
-    arrivals: ChaCha8Rng,
-    durations: ChaCha8Rng,
-    outcomes: ChaCha8Rng,
+    arrivals: Stream,
+    durations: Stream,
+    outcomes: Stream,
 }
 
 impl Draws {
@@ -80,7 +78,7 @@ impl Draws {
     }
 
     /// Where durations are drawn from; `None` where they are expected values.
-    pub(crate) fn durations(&mut self) -> Option<&mut ChaCha8Rng> {
+    pub(crate) fn durations(&mut self) -> Option<&mut Stream> {
         self.0.as_mut().map(|streams| &mut streams.durations)
     }
 }
@@ -92,7 +90,7 @@ const SEARCH_BELOW: f64 = 10.0;
 const ROUNDING: f64 = 1e-9;
 
 /// Uniform in `[0, 1)`, in steps of 2⁻⁵³.
-fn uniform(rng: &mut ChaCha8Rng) -> f64 {
+fn uniform(rng: &mut Stream) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -100,7 +98,7 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 ///
 /// Written here rather than taken from a crate because every logarithm must be `libm`'s: what a
 /// crate's feature flags choose may differ in the last bit between builds.
-pub(crate) fn poisson(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn poisson(expected: f64, rng: &mut Stream) -> f64 {
     if expected <= 0.0 {
         return 0.0;
     }
@@ -112,7 +110,7 @@ pub(crate) fn poisson(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
 
 /// The transformed rejection PTRS of Hörmann, "The transformed rejection method for generating
 /// Poisson random variables" (1993).
-fn poisson_by_rejection(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
+fn poisson_by_rejection(expected: f64, rng: &mut Stream) -> f64 {
     let b = 0.931 + 2.53 * expected.sqrt();
     let a = -0.059 + 0.024_83 * b;
     let quick = 0.9277 - 3.6224 / (b - 2.0);
@@ -136,7 +134,7 @@ fn poisson_by_rejection(expected: f64, rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// How many of `trials` (a whole number) succeed, each with this probability.
-pub(crate) fn binomial(trials: f64, probability: f64, rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn binomial(trials: f64, probability: f64, rng: &mut Stream) -> f64 {
     if trials <= 0.0 || probability <= 0.0 {
         return 0.0;
     }
@@ -160,7 +158,7 @@ pub(crate) fn binomial(trials: f64, probability: f64, rng: &mut ChaCha8Rng) -> f
 }
 
 /// The transformed rejection BTRS of Hörmann, "The generation of binomial random variates" (1993).
-fn binomial_by_rejection(n: f64, p: f64, rng: &mut ChaCha8Rng) -> f64 {
+fn binomial_by_rejection(n: f64, p: f64, rng: &mut Stream) -> f64 {
     let deviation = (n * p * (1.0 - p)).sqrt();
     let b = 1.15 + 2.53 * deviation;
     let a = -0.0873 + 0.0248 * b + 0.01 * p;
@@ -220,9 +218,9 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_published_one() {
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(fnv1a("".bytes()), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a("a".bytes()), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a("foobar".bytes()), 0x8594_4171_f739_67e8);
     }
 
     #[test]

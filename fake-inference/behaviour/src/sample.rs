@@ -1,10 +1,9 @@
 use std::ops::AddAssign;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use rand::Rng;
 use units::{Duration, Ratio};
 
-use crate::random::binomial;
+use crate::random::{Stream, binomial};
 use crate::{Buckets, Draws, Effective};
 
 /// A cell is a bucket, or a part of one where the threshold for "slow" cuts it: at most
@@ -180,15 +179,21 @@ impl Sampler {
         slow
     }
 
-    /// A number for each request, which says in which cell it falls.
-    fn count_one_by_one(&self, requests: usize, rng: &mut ChaCha8Rng, counts: &mut [u16; MAX_CELLS]) {
-        for _ in 0..requests {
-            counts[usize::from(self.table.cell_of(rng.next_u32()))] += 1;
+    /// A 32-bit number for each request, which says in which cell it falls.
+    fn count_one_by_one(&self, requests: usize, rng: &mut Stream, counts: &mut [u16; MAX_CELLS]) {
+        let mut count = |number: u32| counts[usize::from(self.table.cell_of(number))] += 1;
+        for _ in 0..requests / 2 {
+            let two = rng.next_u64();
+            count((two >> 32) as u32);
+            count(two as u32);
+        }
+        if requests % 2 == 1 {
+            count(rng.next_u32());
         }
     }
 
     /// A multinomial draw as successive binomials: each cell takes its share of what is left.
-    fn count_by_cell(&self, requests: f64, rng: &mut ChaCha8Rng) -> impl Iterator<Item = f64> {
+    fn count_by_cell(&self, requests: f64, rng: &mut Stream) -> impl Iterator<Item = f64> {
         let mut left = requests;
         self.cells.iter().map(move |cell| {
             let count = binomial(left, cell.among_rest, rng);

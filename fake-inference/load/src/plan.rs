@@ -1,7 +1,7 @@
 //! When requests leave: planned before the first one does, and never changed by an answer.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use behaviour::Stream;
+use rand::Rng;
 use units::{Duration, Rate};
 
 /// The most requests that a plan may expect.
@@ -137,7 +137,7 @@ impl Plan {
 }
 
 /// A draw from the standard exponential distribution.
-fn exponential(chance: &mut ChaCha8Rng) -> f64 {
+fn exponential(chance: &mut Stream) -> f64 {
     let uniform = (chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
     -libm::log1p(-uniform)
 }

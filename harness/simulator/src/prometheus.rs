@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 use behaviour::{Buckets, stream};
 use manifests::objects::ObjectKey;
 use promql::{EvalError, Metric, PreparedQuery, Query, QueryError, Storage};
-use rand_chacha::rand_core::Rng;
+use rand::Rng;
 use units::{Duration, Time};
 
 use crate::World;

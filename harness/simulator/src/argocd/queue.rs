@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use behaviour::stream;
+use behaviour::{Stream, stream};
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use units::{Duration, Time};
 
 use super::app::App;
@@ -45,7 +44,7 @@ pub(super) struct Queue {
     timers: BTreeMap<Timer, Time>,
     /// The informer's next tick.
     next_resync: Option<Time>,
-    jitter: Option<ChaCha8Rng>,
+    jitter: Option<Stream>,
     /// Since when its manifests cannot be loaded.
     pub(super) repo_error_since: Option<Time>,
     /// The commit that a comparison was made with last, or failed for.
