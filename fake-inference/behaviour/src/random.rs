@@ -11,7 +11,8 @@ pub type Stream = Xoshiro256PlusPlus;
 /// A source of random numbers for one purpose, independent of every other purpose's, so that a new
 /// draw here shifts no draw there.
 ///
-/// Its state is what SplitMix64 makes of the 64-bit FNV-1a hash of the seed, little endian, and `purpose`. It will not change: recordings rest on it.
+/// Its state is what SplitMix64 makes of the 64-bit FNV-1a hash of the seed, little endian, and `purpose`.
+/// What a seed means rests on it, so that a change belongs in the CHANGELOG.
 pub fn stream(seed: u64, purpose: &str) -> Stream {
     Stream::seed_from_u64(fnv1a(seed.to_le_bytes().into_iter().chain(purpose.bytes())))
 }

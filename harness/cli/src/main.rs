@@ -13,7 +13,6 @@ mod args;
 mod batch;
 mod clean;
 mod compare;
-
 mod components;
 mod doctor;
 mod failure;
@@ -37,6 +36,10 @@ mod stages;
 
 use args::{Arguments, Command, Language};
 use failure::Failure;
+
+/// A run makes and drops many small objects: with this allocator it takes less time (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -19,6 +19,10 @@ use units::{Duration, Time};
 #[allow(dead_code, reason = "the tests use the rest")]
 mod fixture;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TIMERS: u64 = 1_000;
 const EVENTS: u64 = 100_000;
 

@@ -50,6 +50,7 @@ pub struct State {
     queues: queue::Queues,
     repository: source::Repository,
     seen: notify::Seen,
+    found: diff::Found,
 }
 
 /// An Application's turn in the refresh queue and then in the operation queue.

@@ -108,7 +108,7 @@ pub(crate) fn advance(world: &mut World<'_>) {
     settle(world);
     service::choose(world);
     let routes = routes::present(world);
-    let changed = !world.traffic.served().eq(routes.pods.iter().map(|(pod, (group, _))| (*pod, group)));
+    let changed = !world.traffic.served().eq(routes.pods.iter().map(|(pod, group, _)| (*pod, group)));
     if changed || world.now().since(world.traffic.since) >= ACCOUNT_SPAN {
         account::write(world);
     }
@@ -186,7 +186,7 @@ fn route(world: &mut World<'_>, routes: Routes) {
     }
     world.traffic.begun |= !routes.pods.is_empty();
     world.traffic.unserved_share = routes.unserved;
-    for (pod, (group, share)) in routes.pods {
+    for (pod, group, share) in routes.pods {
         advance_pod(world, pod);
         if let Some(meter) = world.traffic.meters.get_mut(pod) {
             (meter.rate, meter.group) = (rate * share.part / share.pods as f64, Some(group));

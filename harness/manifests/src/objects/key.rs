@@ -174,15 +174,17 @@ fn required_text<'a>(node: &'a Node, path: &[&str]) -> Result<&'a str, Problem> 
 
 /// Whether objects of a kind live in a namespace; `None` for a kind that is not known here.
 pub fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
-    if CLUSTER_KINDS.contains(&(group, kind)) {
+    let is_one_of = |kinds: &[(&str, &str)]| kinds.binary_search(&(group, kind)).is_ok();
+    if is_one_of(CLUSTER_KINDS) {
         Some(false)
-    } else if NAMESPACED_KINDS.contains(&(group, kind)) {
+    } else if is_one_of(NAMESPACED_KINDS) {
         Some(true)
     } else {
         None
     }
 }
 
+/// In their order, as are the others.
 const CLUSTER_KINDS: &[(&str, &str)] = &[
     ("", "Namespace"),
     ("", "Node"),
@@ -248,3 +250,18 @@ const NAMESPACED_KINDS: &[(&str, &str)] = &[
     ("rbac.authorization.k8s.io", "Role"),
     ("rbac.authorization.k8s.io", "RoleBinding"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_in_the_lists_is_found() {
+        for (kinds, namespaced) in [(CLUSTER_KINDS, false), (NAMESPACED_KINDS, true)] {
+            for (group, kind) in kinds {
+                assert_eq!(is_namespaced(group, kind), Some(namespaced), "{group}/{kind}");
+            }
+        }
+        assert_eq!(is_namespaced("apps", "Namespace"), None);
+    }
+}

@@ -7,7 +7,7 @@ use manifests::objects::ObjectKey;
 use timeline::{HealthStatus, SyncStatus};
 
 use super::app::App;
-use super::diff::{self, Versions};
+use super::diff::{self, Found};
 use super::project::Project;
 use super::source::{self, Loaded, Request};
 use super::status::{ComparedTo, Condition, ConditionType, ResourceStatus};
@@ -116,7 +116,7 @@ fn is_passed_over(world: &mut World<'_>, app: &App, settings: settings::Settings
 }
 
 fn compare_loaded(
-    world: &World<'_>,
+    world: &mut World<'_>,
     app: &App,
     project: &Project,
     request: &Request,
@@ -226,9 +226,9 @@ fn shared_with_another(world: &World<'_>, app: &App, resource: &Compared) -> Opt
     Some(Condition::new(ConditionType::SharedResourceWarning, message))
 }
 
-fn judge(world: &World<'_>, app: &App, project: &Project, resource: &mut Compared, is_loaded: bool) {
+fn judge(world: &mut World<'_>, app: &App, project: &Project, resource: &mut Compared, is_loaded: bool) {
     resource.modified = match (&resource.target, resource.live) {
-        (Some(target), Some(live)) => is_modified(app, target, world.api.get(live)),
+        (Some(target), Some(live)) => is_modified(&mut world.argocd.found, app, target, world.api.get(live)),
         (Some(_), None) | (None, _) => true,
     };
     resource.sync = if !is_loaded || !project.permits_kind(&resource.key) {
@@ -240,12 +240,10 @@ fn judge(world: &World<'_>, app: &App, project: &Project, resource: &mut Compare
     };
 }
 
-fn is_modified(app: &App, target: &Target, object: &Object) -> bool {
-    let Some(manifest) = &object.manifest else { return true };
+fn is_modified(found: &mut Found, app: &App, target: &Target, object: &Object) -> bool {
+    let Some(live) = &object.manifest else { return true };
     let ignored = diff::ignored_fields(&app.spec.spec.ignore_differences, &target.key);
-    let versions =
-        Versions { target: &target.manifest, live: manifest, last_applied: object.last_applied.as_deref() };
-    diff::differs(&target.key, &versions, &ignored)
+    found.differs(&target.key, &target.manifest, live, object.last_applied.as_ref(), &ignored)
 }
 
 /// Whether a resource makes the Application OutOfSync: not if it is only to be pruned and carries

@@ -1,19 +1,22 @@
 //! Whether an object differs from its desired state (gitops-engine pkg/diff/diff.go: ThreeWayDiff).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use manifests::objects::application::IgnoreDifference;
 use manifests::objects::{ObjectKey, glob};
 use yaml::{Node, Value};
 
 /// The state of one object, three times.
-pub(super) struct Versions<'n> {
-    pub(super) target: &'n Node,
-    pub(super) live: &'n Node,
+struct Versions<'n> {
+    target: &'n Node,
+    live: &'n Node,
     /// `kubectl.kubernetes.io/last-applied-configuration`; without it the target stands in (a two-way diff).
-    pub(super) last_applied: Option<&'n Node>,
+    last_applied: Option<&'n Node>,
 }
 
 /// Whether applying the target would change the live object, apart from the ignored fields.
-pub(super) fn differs(key: &ObjectKey, versions: &Versions<'_>, ignored: &[&str]) -> bool {
+fn differs(key: &ObjectKey, versions: &Versions<'_>, ignored: &[&str]) -> bool {
     let Versions { target, live, last_applied } = versions;
     let is_target = |node: &Node| std::ptr::eq(node, *target) || node == *target;
     if is_target(live) && last_applied.is_none_or(is_target) {
@@ -23,6 +26,49 @@ pub(super) fn differs(key: &ObjectKey, versions: &Versions<'_>, ignored: &[&str]
     let live = normalised(live, ignored);
     let last_applied = last_applied.map(|applied| normalised(applied, ignored));
     changes(Lists::of(key), Some(last_applied.as_ref().unwrap_or(&target)), &target, &live)
+}
+
+/// What was found of each object, which holds as long as all three versions are the very same
+/// (argo-cd util/argo/diff/diff.go: diffArrayCached).
+#[derive(Debug, Default)]
+pub(super) struct Found(BTreeMap<ObjectKey, Finding>);
+
+#[derive(Debug)]
+struct Finding {
+    target: Arc<Node>,
+    live: Arc<Node>,
+    last_applied: Option<Arc<Node>>,
+    ignored: Vec<String>,
+    differs: bool,
+}
+
+impl Found {
+    /// As [`differs`].
+    pub(super) fn differs(
+        &mut self,
+        key: &ObjectKey,
+        target: &Arc<Node>,
+        live: &Arc<Node>,
+        last_applied: Option<&Arc<Node>>,
+        ignored: &[&str],
+    ) -> bool {
+        let known = self.0.get(key).filter(|known| {
+            Arc::ptr_eq(&known.target, target)
+                && Arc::ptr_eq(&known.live, live)
+                && known.last_applied.as_ref().map(Arc::as_ptr) == last_applied.map(Arc::as_ptr)
+                && known.ignored == ignored
+        });
+        if let Some(known) = known {
+            return known.differs;
+        }
+        let last_applied = last_applied.cloned();
+        let versions = Versions { target, live, last_applied: last_applied.as_deref() };
+        let differs = differs(key, &versions, ignored);
+        let ignored = ignored.iter().map(|&field| field.to_owned()).collect();
+        let (target, live) = (Arc::clone(target), Arc::clone(live));
+        self.0.insert(key.clone(), Finding { target, live, last_applied, ignored, differs });
+        differs
+    }
 }
 
 /// How lists are compared.

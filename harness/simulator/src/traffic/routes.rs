@@ -1,7 +1,5 @@
 //! Where requests go: from the called Service, or from the router before it, to pods.
 
-use std::collections::BTreeMap;
-
 use manifests::objects::ObjectKey;
 
 use super::account::Group;
@@ -13,7 +11,7 @@ use crate::{World, rollouts};
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     /// The pods that get any, in the order of their creation.
-    pub(super) pods: BTreeMap<ObjectId, (Group, Share)>,
+    pub(super) pods: Vec<(ObjectId, Group, Share)>,
     /// The part of the requests that meets no ready pod.
     pub(super) unserved: f64,
 }
@@ -37,13 +35,17 @@ pub(super) fn present(world: &mut World<'_>) -> Routes {
             routes.unserved += part;
         }
         let share = Share { part, pods: pods.len() };
-        for (pod, group) in pods {
-            // One that stands behind both Services gets both shares.
-            let known = routes.pods.remove(&pod).map(|(_, share)| share);
-            let share = known.map_or(share, |known| known.with(share));
-            routes.pods.insert(pod, (group, share));
-        }
+        routes.pods.extend(pods.into_iter().map(|(pod, group)| (pod, group, share)));
     }
+    routes.pods.sort_by_key(|(pod, ..)| *pod);
+    // One that stands behind both Services gets both shares.
+    routes.pods.dedup_by(|(second, _, more), (first, _, share)| {
+        let same = first == second;
+        if same {
+            *share = share.with(*more);
+        }
+        same
+    });
     routes
 }
 
