@@ -64,6 +64,9 @@ fn tell_case(page: &mut Page, case: &CaseResult, explain: bool) {
         page.line([plain("      ")], [plain(format!("{}: ", claim.what)), span(Tone::Bad, against)]);
         page.line([span(Tone::Dim, "        --> ")], [span(Tone::Dim, claim.place.to_string())]);
     }
+    for unused in &case.never_exercised {
+        page.line([span(Tone::Open, "      ? ")], [plain(unused)]);
+    }
     if explain {
         case.measured.iter().for_each(|measured| tell_measurement(page, measured));
         let message = match case.status.message.as_str() {
@@ -191,6 +194,7 @@ fn case_json(case: &CaseResult) -> Json {
         "name": case.name,
         "verdict": verdict(case.passed()),
         "claims": claims.collect::<Vec<_>>(),
+        "never_exercised": case.never_exercised,
         "run": {
             "phase": case.status.phase.map(|phase| phase.to_string()),
             "message": case.status.message,

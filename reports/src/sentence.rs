@@ -240,11 +240,15 @@ fn measurement_text(measured: &Measurement) -> String {
 }
 
 fn rules(status: &RulesStatus) -> Sentence {
-    let what: Vec<String> = [("alerts", &status.alerts), ("records", &status.records)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(kind, names)| format!("{kind} {}", names.join(", ")))
-        .collect();
+    let what: Vec<String> = [
+        ("alerts", &status.alerts),
+        ("records", &status.records),
+        ("no series yet for", &status.without_series),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(kind, names)| format!("{kind} {}", names.join(", ")))
+    .collect();
     let name = &status.name;
     if !status.failing.is_empty() {
         return Sentence::new(Mark::Open, format!("rules of {name} fail: {}", status.failing.join("; ")));

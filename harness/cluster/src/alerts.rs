@@ -192,6 +192,7 @@ fn nothing_of(object: &ResourceName) -> RulesStatus {
         alerts: Vec::new(),
         records: Vec::new(),
         failing: Vec::new(),
+        without_series: Vec::new(),
     }
 }
 

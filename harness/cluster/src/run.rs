@@ -111,7 +111,7 @@ pub async fn rehearse(
     let closed = timed(progress, Stage::CleanUp, run.close()).await;
     let reason = reason?;
     closed?;
-    run.tell(Source::Rehearse, Event::RunEnded(RunEnded { reason }));
+    run.tell(Source::Rehearse, Event::RunEnded(RunEnded::because(reason)));
     Ok(Timeline { entries: run.entries })
 }
 

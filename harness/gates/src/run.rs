@@ -28,6 +28,8 @@ pub struct CaseResult {
     pub status: RunStatus,
     /// Every measurement, in order.
     pub measured: Vec<Measured>,
+    /// The answers that no metric was given, and why, for people.
+    pub never_exercised: Vec<String>,
     /// Where it stands.
     pub place: Place,
 }
@@ -83,7 +85,9 @@ fn run(tests: &GateTests, case: &Case, analysis: &MergedAnalysis) -> Result<Case
         (claim.clone(), against)
     });
     let claims = claims.collect();
-    Ok(CaseResult { name: case.name.clone(), claims, status, measured, place: case.place.clone() })
+    let never_exercised = run.unused_answers();
+    let (name, place) = (case.name.clone(), case.place.clone());
+    Ok(CaseResult { name, claims, status, measured, never_exercised, place })
 }
 
 fn storage(tests: &GateTests, case: &Case) -> Result<Storage, Problem> {

@@ -199,3 +199,21 @@ fn an_answer_that_is_none_is_told_with_its_line() {
         assert!(told.contains(expected) && told.contains("tests.yaml:1:"), "{told}");
     }
 }
+
+#[test]
+fn answers_that_no_metric_is_given_are_told() {
+    let template =
+        of("web: { url: 'http://q.e/score', jsonPath: '{$.score}' }", "successCondition: result > 0.9");
+    let case = "answers: [{url: 'http://q.e/score', body: {score: 0.95}}, {url: 'http://q.e/skore', body: {}}, {job: m}],
+        expect: {run: Successful}";
+    let results = run(&tests(case), &template).unwrap();
+    assert_eq!(against(&results), [""; 0]);
+    assert_eq!(
+        results[0].never_exercised,
+        [
+            "the answer to url http://q.e/skore was never given: no web metric asks it; \
+             did you mean `http://q.e/score`?",
+            "the answer to job m was never given: no Job of such a metric runs",
+        ]
+    );
+}

@@ -62,6 +62,8 @@ pub(crate) struct RunningRule {
     pub(crate) active: BTreeMap<Labels, Alert>,
     /// The series that its last evaluation wrote.
     pub(crate) written: BTreeSet<Labels>,
+    /// Whether it was ever put to the test.
+    pub(crate) exercised: bool,
 }
 
 /// A rule that failed at an evaluation.
@@ -121,6 +123,7 @@ impl RunningGroup {
             query: rule.expr.prepare(settings.query),
             active: BTreeMap::new(),
             written: BTreeSet::new(),
+            exercised: rule.expr.selectors().is_empty(),
         });
         Self { rules: rules.collect(), group, settings, left: Vec::new() }
     }
@@ -167,6 +170,13 @@ impl RunningGroup {
         rules.flat_map(|(_, rule)| rule.active.values()).filter(|alert| alert.is_firing())
     }
 
+    /// Whether a rule, by its position in the group, was ever put to the test: its query had a series to look
+    /// at, gave a result without one as `absent` does, or selects none. Else it is no evidence that the rule
+    /// gave nothing.
+    pub fn was_exercised(&self, rule: usize) -> bool {
+        self.rules[rule].exercised
+    }
+
     fn evaluate_rule(
         &mut self,
         index: usize,
@@ -175,7 +185,9 @@ impl RunningGroup {
         query_ms: i64,
     ) -> Result<Vec<Sample>, RuleError> {
         let rule = &mut self.rules[index];
-        let found = vector(rule.query.instant(storage, query_ms)?.value)?;
+        let evaluation = rule.query.instant(storage, query_ms)?;
+        let found = vector(evaluation.value)?;
+        rule.exercised |= evaluation.series > 0 || !found.is_empty();
         match &self.group.rules[index].kind {
             Kind::Recording { record, labels } => recorded(found, record, labels, self.group.limit),
             Kind::Alerting(alerting) => {

@@ -45,7 +45,8 @@ impl RunningGroup {
             before.group.rules.iter().zip(before.rules.into_iter().map(Some)).collect();
         for (rule, running) in self.group.rules.iter().zip(&mut self.rules) {
             let same = rules.iter_mut().find(|(known, state)| state.is_some() && rule.succeeds(known));
-            if let Some(state) = same.and_then(|(_, state)| state.take()) {
+            if let Some((known, Some(state))) = same.map(|(known, state)| (*known, state.take())) {
+                running.exercised |= state.exercised && rule.expr.text() == known.expr.text();
                 running.written = state.written;
                 running.active = state.active;
             }
@@ -129,6 +130,17 @@ mod tests {
         assert_eq!(states, [AlertState::Firing]);
         assert_eq!((count(&storage, "r", 60_000), count(&storage, "r", 120_000)), (1, 0));
         assert_eq!(count(&storage, "s", 120_000), 1);
+    }
+
+    #[test]
+    fn a_rule_was_exercised_while_its_query_is_the_same() {
+        let mut storage = Storage::new();
+        notation::load(&mut storage, 60_000, "up 1").unwrap();
+        let mut before = running("[{alert: A, expr: up == 0}, {alert: B, expr: up == 0}]");
+        before.evaluate(&mut storage, 0);
+        let mut after = running("[{alert: B, expr: up < 0}, {alert: A, expr: up == 0, for: 1m}]");
+        after.succeed(before);
+        assert_eq!((after.was_exercised(0), after.was_exercised(1)), (false, true));
     }
 
     #[test]

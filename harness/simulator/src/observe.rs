@@ -241,7 +241,7 @@ mod tests {
             write_changes(&mut world);
             assert_eq!(world.observed.moved, Time::ZERO);
         }
-        let end = timeline::RunEnded { reason: timeline::EndReason::Settled };
+        let end = timeline::RunEnded::because(timeline::EndReason::Settled);
         world.emit(Source::Rehearse, Event::RunEnded(end));
         write_changes(&mut world);
         assert_eq!(world.observed.moved, Time::from_secs(10));

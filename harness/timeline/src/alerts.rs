@@ -15,7 +15,7 @@ type Key = (String, String, String, BTreeMap<String, String>);
 /// furthest: firing where one fires, else pending where one is pending, else inactive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alerts {
-    /// The PrometheusRules that define the alert, and whether its rules could be evaluated.
+    /// The PrometheusRules that define the alert, and whether its rules can tell anything.
     defined: BTreeMap<(String, String), bool>,
     active: BTreeMap<Key, AlertState>,
 }
@@ -26,8 +26,8 @@ impl Alerts {
         let key = (status.namespace.clone(), status.name.clone());
         let (before, failing) = (self.defined.remove(&key), format!("{}: ", alert.name));
         if status.alerts.contains(&alert.name) {
-            let works = !status.failing.iter().any(|failed| failed.starts_with(&failing));
-            self.defined.insert(key.clone(), works);
+            let fails = status.failing.iter().any(|failed| failed.starts_with(&failing));
+            self.defined.insert(key.clone(), !fails && !status.without_series.contains(&alert.name));
         }
         before != self.defined.get(&key).copied()
     }
@@ -46,7 +46,8 @@ impl Alerts {
         true
     }
 
-    /// The state of the alert that is furthest; `None` for one that no rule defines, or whose rules all fail.
+    /// The state of the alert that is furthest; `None` for one that no rule defines, or whose rules all fail or never
+    /// had a series to look at.
     pub(crate) fn state(&self) -> Option<AlertState> {
         let inactive = || self.defined.values().any(|works| *works).then_some(AlertState::Inactive);
         self.active.values().max().copied().or_else(inactive)

@@ -64,6 +64,9 @@ pub(crate) fn always(
         return Err(Unanswered(run.unseen(state)));
     }
     let seen = || window.all().filter(|seen| seen.index < until.index);
+    if let Some(unknown) = unknown_alert(run, state, seen()) {
+        return Ok(unknown);
+    }
     if let Some(broken) = seen().find(|seen| seen.holds == Holds::No) {
         let at = broken.at.max(from.at);
         let message = format!("at {at} it was {}", found(run, state, broken));
@@ -98,14 +101,10 @@ pub(crate) fn never(
         let message = format!("at {at} it was {}", found(run, state, held));
         return Ok(Finding::failed(message).at(at).because_of([held.index]));
     }
-    if matches!(state, State::Alert(..)) && seen().all(|seen| seen.holds == Holds::Undefined) {
-        return Ok(Finding::inconclusive(format!(
-            "no rule that defines it gave a result between {} and {}: nothing was exercised",
-            from.at, until.at
-        )));
+    if let Some(unknown) = unknown_alert(run, state, seen()) {
+        return Ok(unknown);
     }
-    let last = seen().last();
-    let Some(last) = last else {
+    let Some(last) = seen().last() else {
         return Ok(Finding::inconclusive(format!(
             "it was not seen between {} and {}: nothing was exercised",
             from.at, until.at
@@ -212,6 +211,9 @@ fn not_entered(
         let message = format!("it held before {of} and never changed: nothing was exercised");
         return Finding::inconclusive(message).because_of([held.index]);
     }
+    if let Some(unknown) = unknown_alert(run, state, window.all()) {
+        return unknown;
+    }
     let last = window.all().last();
     let now = match last {
         Some(last) => format!("; since {} it is {}", last.at, found(run, state, last)),
@@ -227,6 +229,17 @@ fn not_entered(
     };
     let message = format!("not entered by {deadline}{}{left}{now}", after(deadline, from, of));
     Finding::failed(message).at(deadline.min(run.end().at)).because_of(last.map(|last| last.index))
+}
+
+/// That nothing was known of an alert whenever it was looked at: its rules failed, or had no series.
+fn unknown_alert(run: Run, state: &State, mut seen: impl Iterator<Item = Seen>) -> Option<Finding> {
+    if !matches!(state, State::Alert(..)) {
+        return None;
+    }
+    let first = seen.next().filter(|first| first.holds == Holds::Undefined)?;
+    let last = seen.try_fold(first, |_, next| (next.holds == Holds::Undefined).then_some(next))?;
+    let message = format!("at {} it was {}: nothing was exercised", last.at, found(run, state, last));
+    Some(Finding::inconclusive(message).because_of([last.index]))
 }
 
 /// Why the run was over too early to tell that something does not happen any more.

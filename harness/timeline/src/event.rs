@@ -592,6 +592,16 @@ pub struct NotSimulated {
 pub struct RunEnded {
     /// Why it ended.
     pub reason: EndReason,
+    /// The scenario's answers that no metric was given, and why, for people; empty where the engine cannot know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unused_answers: Vec<String>,
+}
+
+impl RunEnded {
+    /// The end of a run that has no answers to tell of.
+    pub fn because(reason: EndReason) -> Self {
+        Self { reason, unused_answers: Vec::new() }
+    }
 }
 
 /// Why a run ended.

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scenario::{Claim, Expectation, Scenario, Trigger};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,8 @@ pub struct Judgement {
     pub reason: String,
     /// The expectations in the order of the scenario.
     pub expectations: Vec<Judged>,
-    /// Expectations without an answer and actions that were never performed.
+    /// Expectations without an answer, actions that were never performed, alerts whose rules never had a
+    /// series to look at, and answers that nothing asked for.
     pub never_exercised: Vec<String>,
 }
 
@@ -82,6 +83,10 @@ pub fn judge(scenario: &Scenario, timeline: &Timeline) -> Judgement {
     let unanswered = expectations.iter().filter(|judged| judged.verdict == Verdict::Inconclusive);
     let mut never_exercised: Vec<String> = unanswered.map(|judged| judged.text.clone()).collect();
     never_exercised.extend(never_performed(run));
+    never_exercised.extend(alerts_without_series(run));
+    if let Some(Event::RunEnded(ended)) = timeline.entries.last().map(|entry| &entry.event) {
+        never_exercised.extend(ended.unused_answers.iter().cloned());
+    }
     Judgement { verdict, reason: reason(verdict, &expectations), expectations, never_exercised }
 }
 
@@ -179,4 +184,20 @@ fn never_performed(run: Run) -> Vec<String> {
             format!("action {}{name} {when} was never performed", planned.action.key())
         })
         .collect()
+}
+
+/// The alerts whose rules had no series to look at for as long as Prometheus had them.
+fn alerts_without_series(run: Run) -> Vec<String> {
+    let mut without: BTreeMap<(&str, &str, &str), bool> = BTreeMap::new();
+    for entry in &run.timeline.entries {
+        let Event::Rules(status) = &entry.event else { continue };
+        for alert in &status.alerts {
+            let is_without = status.without_series.contains(alert);
+            without.insert((&status.namespace, &status.name, alert), is_without);
+        }
+    }
+    let named = |(namespace, rules, alert): (&str, &str, &str)| {
+        format!("alert {alert} of {namespace}/{rules}: its rule never had a series to look at")
+    };
+    without.into_iter().filter(|(_, is_without)| *is_without).map(|(key, _)| named(key)).collect()
 }

@@ -132,7 +132,7 @@ impl Recorder {
 
     /// The run ends.
     pub fn ended(self, millis: u64, reason: EndReason) -> Timeline {
-        let done = self.at(millis, Source::Rehearse, Event::RunEnded(RunEnded { reason }));
+        let done = self.at(millis, Source::Rehearse, Event::RunEnded(RunEnded::because(reason)));
         Timeline { entries: done.entries }
     }
 

@@ -5,7 +5,7 @@ use units::Duration;
 
 use crate::{
     AlertState, AlertStatus, AnalysisPhase, ApplicationStatus, Engine, Event, HealthStatus, OperationPhase,
-    PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion, Source, SyncStatus,
+    PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion, RulesStatus, Source, SyncStatus,
 };
 
 /// Shows an enum of the vocabulary by the word that its own project uses.
@@ -79,10 +79,7 @@ pub(crate) fn found(state: &State, event: &Event) -> String {
             (Some(_), ResourceState::Exists | ResourceState::Absent) => "there".into(),
         },
         (State::Alert(_, _), Event::Alert(status)) => found_alert(status),
-        (State::Alert(alert, _), Event::Rules(status)) => match status.alerts.contains(&alert.name) {
-            true => "inactive".into(),
-            false => "no longer defined".into(),
-        },
+        (State::Alert(alert, _), Event::Rules(status)) => found_rules(&alert.name, status),
         (State::Rollout(..) | State::Application(..) | State::Resource(..) | State::Alert(..), _) => {
             "nothing about it".into()
         }
@@ -133,6 +130,20 @@ fn found_application(wanted: &ApplicationState, status: &ApplicationStatus) -> S
         }),
         wanted.revision.as_ref().map(|_| format!("at {revision}")),
     ])
+}
+
+/// What the rules of an alert make of it where nothing is pending or firing.
+fn found_rules(alert: &str, status: &RulesStatus) -> String {
+    let fails = |rule: &&String| rule.strip_prefix(alert).is_some_and(|why| why.starts_with(": "));
+    let failing = status.failing.iter().find(fails);
+    match failing {
+        _ if !status.alerts.iter().any(|defined| defined == alert) => "no longer defined".into(),
+        Some(failing) => format!("without a result, as its rule fails ({failing})"),
+        None if status.without_series.iter().any(|blind| blind == alert) => {
+            "inactive, but its rule never had a series to look at".into()
+        }
+        None => "inactive".into(),
+    }
 }
 
 /// The state, of which of the alerts of the name, and what people were told.

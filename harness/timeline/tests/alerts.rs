@@ -20,7 +20,14 @@ fn rules(alerts: &[&str], failing: &[&str]) -> Event {
         alerts: alerts.iter().map(ToString::to_string).collect(),
         records: Vec::new(),
         failing: failing.iter().map(ToString::to_string).collect(),
+        without_series: Vec::new(),
     })
+}
+
+/// Rules with the alert Slow, which had no series to look at until now.
+fn blind() -> Event {
+    let Event::Rules(status) = rules(&["Slow"], &[]) else { unreachable!() };
+    Event::Rules(RulesStatus { without_series: vec!["Slow".into()], ..status })
 }
 
 fn alert(role: &str, state: AlertState) -> Event {
@@ -116,6 +123,32 @@ fn what_no_rule_defines_was_not_exercised() {
     check("alert: Slow, never: firing", &failing, Inconclusive, "nothing was exercised");
     let gone = run().at(20_000, Source::Prometheus, rules(&[], &[])).settled(99_000);
     check("alert: Slow, becomes: firing", &gone, Failed, "since 00:20 it is no longer defined");
+}
+
+#[test]
+fn an_alert_whose_rule_never_had_a_series_is_no_evidence() {
+    let begun = || Recorder::new().at(5_000, Source::Prometheus, blind()).action(10_000, 0, "merge");
+    let timeline = begun().settled(99_000);
+    let why = "at 00:05 it was inactive, but its rule never had a series to look at: nothing was exercised";
+    for claim in
+        ["never: firing", "always: inactive", "stays: inactive", "becomes: inactive", "becomes: firing"]
+    {
+        let judged = check(&format!("alert: Slow, {claim}"), &timeline, Inconclusive, why);
+        assert_eq!(judged.evidence, [1]);
+    }
+    let judgement = judge(&scenario(EVENTS, "[{ requests: { total: '> 0' } }]"), &timeline);
+    assert_eq!(
+        judgement.never_exercised.last().map(String::as_str),
+        Some("alert Slow of ai/serving: its rule never had a series to look at")
+    );
+    // From the first series on it is evidence, and so is an alert that needs none to fire.
+    let seen = begun().at(20_000, Source::Prometheus, rules(&["Slow"], &[])).settled(99_000);
+    check("alert: Slow, never: firing", &seen, Passed, "last: inactive");
+    check("alert: Slow, always: inactive", &seen, Passed, "held from 00:20");
+    let fired = with(begun(), &[(20_000, "canary", Firing)]).settled(99_000);
+    check("alert: Slow, never: firing", &fired, Failed, "at 00:20 it was firing");
+    let judgement = judge(&scenario(EVENTS, "[{ requests: { total: '> 0' } }]"), &seen);
+    assert!(judgement.never_exercised.iter().all(|it| !it.contains("alert")), "{judgement:?}");
 }
 
 #[test]

@@ -628,12 +628,17 @@ fn what_was_not_exercised_is_listed() {
     let events = "[{ at: 10s, merge: { title: New, write: { a.txt: b } } }, \
                    { id: back, after: { rollout: serving, is: aborted }, revert: last }]";
     let expect = "[{ rollout: other, never: aborted }]";
-    let judgement = judge(&scenario(events, expect), &update().settled(99_000));
+    let mut timeline = update().settled(99_000);
+    if let Some(Event::RunEnded(ended)) = timeline.entries.last_mut().map(|entry| &mut entry.event) {
+        ended.unused_answers.push("the answer to job suite was never given".into());
+    }
+    let judgement = judge(&scenario(events, expect), &timeline);
     assert_eq!(
         judgement.never_exercised,
         [
             "rollout other never aborted",
-            "action revert `back` after \"rollout serving aborted\" was never performed"
+            "action revert `back` after \"rollout serving aborted\" was never performed",
+            "the answer to job suite was never given"
         ]
     );
 }

@@ -107,6 +107,7 @@ fn rules_are_told_where_they_fail() {
             alerts: vec!["Slow".into()],
             records: Vec::new(),
             failing: failing.iter().map(ToString::to_string).collect(),
+            without_series: Vec::new(),
         })
     };
     let recorder = Recorder::new().at(10_000, Source::Prometheus, rules(&[])).at(

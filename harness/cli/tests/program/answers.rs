@@ -60,6 +60,20 @@ fn a_metric_that_nothing_answers_is_refused_with_its_line() {
 }
 
 #[test]
+fn an_answer_that_no_metric_is_given_is_told() {
+    let with_another = |text: String| {
+        text.replacen("answers:\n", "answers:\n  - { job: regresion-suite, ends: Failed }\n", 1)
+    };
+    let outcome =
+        room(with_another).rehearse(&["run", "gate.yaml", "--kustomize", "builtin", "--color", "never"]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let told = "- the answer to job regresion-suite was never given: no Job of such a metric runs; \
+                did you mean `regression-suite`?";
+    let words = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(told), "{}", outcome.stdout);
+}
+
+#[test]
 fn a_cluster_serves_no_answers_to_urls() {
     let room = room(|text| text);
     let outcome = room.rehearse(&["run", "gate.yaml", "--engine", "kind"]);

@@ -76,3 +76,20 @@ fn an_alert_that_nothing_defines_is_refused_by_the_engine_kind_at_its_place() {
         room.rehearse(arguments).refused(2, &[expected]);
     }
 }
+
+#[test]
+fn an_alert_that_looks_at_no_series_is_no_evidence() {
+    let room = Room::new();
+    room.append("calm.yaml", "  - { alert: ModelServerUnreachable, never: firing, of: start }\n");
+    assert_eq!(room.run_calm(&[]).code, 0);
+    room.replace("repository/base/monitoring/alerts.yaml", "up{service=", "ups{service=");
+    let outcome = room.run_calm(&["--color", "never"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let words = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [
+        "it was inactive, but its rule never had a series to look at: nothing was exercised",
+        "- alert ModelServerUnreachable of ai-inference/model-serving: its rule never had a series to look at",
+    ] {
+        assert!(words.contains(text), "`{text}` is missing:\n{}", outcome.stdout);
+    }
+}

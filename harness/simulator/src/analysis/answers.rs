@@ -1,8 +1,10 @@
 //! What the scenario answers to metrics that ask something outside of the pipeline.
 
+use std::collections::BTreeSet;
+
 use scenario::{Answer, JobEnd, Pattern, Question, Reply};
 use units::Duration;
-use yaml::{Place, Problem};
+use yaml::{Place, Problem, did_you_mean};
 
 use super::measure::problem;
 use crate::World;
@@ -52,62 +54,115 @@ fn judged_model(world: &World<'_>, id: ObjectId) -> Option<String> {
     models.all(|model| model == first).then(|| first.to_owned())
 }
 
-/// What a URL answers, and how long it takes.
-///
-/// # Errors
-/// The scenario does not say.
-pub(super) fn of_url<'a>(
-    answers: &'a [Answer],
-    url: &str,
-    asked: &Asked,
-    place: Option<&Place>,
-) -> Result<(&'a Reply, Duration), Problem> {
-    let to = |answer: &'a Answer| match &answer.to {
-        Question::Url(pattern, reply) => Some((pattern, reply)),
-        Question::Job(..) => None,
-    };
-    let example = format!("such as `- {{ url: {url}, body: {{ … }} }}`");
-    find(answers, url, asked, to).map_err(|why| unanswered(&format!("{url} is asked"), why, &example, place))
+/// What was asked so far, and the answers that were given, by their positions.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    urls: BTreeSet<String>,
+    jobs: BTreeSet<String>,
+    given: BTreeSet<usize>,
 }
 
-/// How the Job of a metric ends, and how long it takes.
-///
-/// # Errors
-/// The scenario does not say.
-pub(super) fn of_job<'a>(
-    answers: &'a [Answer],
-    metric: &str,
-    asked: &Asked,
-    place: Option<&Place>,
-) -> Result<(JobEnd, Duration), Problem> {
-    let to = |answer: &'a Answer| match &answer.to {
-        Question::Job(pattern, end) => Some((pattern, *end)),
-        Question::Url(..) => None,
-    };
-    let example = format!("such as `- {{ job: {metric}, takes: 2m, ends: Complete }}`");
-    let found = find(answers, metric, asked, to);
-    found.map_err(|why| unanswered(&format!("the Job of the metric `{metric}` runs"), why, &example, place))
+impl Questions {
+    /// What a URL answers, and how long it takes.
+    ///
+    /// # Errors
+    /// The scenario does not say.
+    pub(super) fn url<'a>(
+        &mut self,
+        answers: &'a [Answer],
+        url: &str,
+        asked: &Asked,
+        place: Option<&Place>,
+    ) -> Result<(&'a Reply, Duration), Problem> {
+        let to = |answer: &'a Answer| match &answer.to {
+            Question::Url(pattern, reply) => Some((pattern, reply)),
+            Question::Job(..) => None,
+        };
+        self.urls.insert(url.to_owned());
+        let example = format!("such as `- {{ url: {url}, body: {{ … }} }}`");
+        let found = self.find(answers, url, asked, to);
+        found.map_err(|why| unanswered(&format!("{url} is asked"), why, &example, place))
+    }
+
+    /// How the Job of a metric ends, and how long it takes.
+    ///
+    /// # Errors
+    /// The scenario does not say.
+    pub(super) fn job(
+        &mut self,
+        answers: &[Answer],
+        metric: &str,
+        asked: &Asked,
+        place: Option<&Place>,
+    ) -> Result<(JobEnd, Duration), Problem> {
+        fn to(answer: &Answer) -> Option<(&Pattern, JobEnd)> {
+            match &answer.to {
+                Question::Job(pattern, end) => Some((pattern, *end)),
+                Question::Url(..) => None,
+            }
+        }
+        self.jobs.insert(metric.to_owned());
+        let example = format!("such as `- {{ job: {metric}, takes: 2m, ends: Complete }}`");
+        let found = self.find(answers, metric, asked, to);
+        let what = format!("the Job of the metric `{metric}` runs");
+        found.map_err(|why| unanswered(&what, why, &example, place))
+    }
+
+    /// The first answer that fits, or why none does.
+    fn find<'a, R>(
+        &mut self,
+        answers: &'a [Answer],
+        name: &str,
+        asked: &Asked,
+        to: impl Fn(&'a Answer) -> Option<(&'a Pattern, R)>,
+    ) -> Result<(R, Duration), String> {
+        let to_it = |(index, answer): (usize, &'a Answer)| {
+            let (pattern, reply) = to(answer)?;
+            pattern.matches(name).then_some((index, answer, reply))
+        };
+        let mut of_it = answers.iter().enumerate().filter_map(to_it).peekable();
+        if of_it.peek().is_none() {
+            return Err("nothing under `answers` is to it".to_owned());
+        }
+        match of_it.find(|(_, answer, _)| answer.fits(asked.at, asked.model.as_deref())) {
+            Some((index, answer, reply)) => {
+                self.given.insert(index);
+                Ok((reply, answer.takes))
+            }
+            None => Err(format!("no answer under `answers` is given {}", asked.told())),
+        }
+    }
+
+    /// The answers that were never given, and why, for people.
+    pub(super) fn unused(&self, answers: &[Answer]) -> Vec<String> {
+        let unused = answers.iter().enumerate().filter(|(index, _)| !self.given.contains(index));
+        unused.map(|(_, answer)| self.why_unused(answer)).collect()
+    }
+
+    fn why_unused(&self, answer: &Answer) -> String {
+        let (key, pattern, asked, nothing) = match &answer.to {
+            Question::Url(pattern, _) => ("url", pattern, &self.urls, "no web metric asks it"),
+            Question::Job(pattern, _) => ("job", pattern, &self.jobs, "no Job of such a metric runs"),
+        };
+        let why = if asked.iter().any(|name| pattern.matches(name)) {
+            "whenever it was asked for, an earlier one was given, or its time or model was another".to_owned()
+        } else {
+            match did_you_mean(pattern.as_str(), asked.iter().map(String::as_str)) {
+                Some(meant) => format!("{nothing}; did you mean `{meant}`?"),
+                None => nothing.to_owned(),
+            }
+        };
+        format!("the answer to {key} {}{} was never given: {why}", pattern.as_str(), conditions(answer))
+    }
 }
 
-/// The first answer that fits, or why none does.
-fn find<'a, R>(
-    answers: &'a [Answer],
-    name: &str,
-    asked: &Asked,
-    to: impl Fn(&'a Answer) -> Option<(&'a Pattern, R)>,
-) -> Result<(R, Duration), String> {
-    let to_it = |answer: &'a Answer| {
-        let (pattern, reply) = to(answer)?;
-        pattern.matches(name).then_some((answer, reply))
-    };
-    let mut of_it = answers.iter().filter_map(to_it).peekable();
-    if of_it.peek().is_none() {
-        return Err("nothing under `answers` is to it".to_owned());
-    }
-    match of_it.find(|(answer, _)| answer.fits(asked.at, asked.model.as_deref())) {
-        Some((answer, reply)) => Ok((reply, answer.takes)),
-        None => Err(format!("no answer under `answers` is given {}", asked.told())),
-    }
+/// When an answer is given, and to whom.
+fn conditions(answer: &Answer) -> String {
+    let model = answer.model.as_ref().map(|model| format!("model {model}"));
+    let from = Some(answer.from).filter(|from| *from > Duration::ZERO).map(|from| format!("from {from}"));
+    let until = answer.until.map(|until| format!("until {until}"));
+    let all: Vec<String> = [model, from, until].into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
 }
 
 fn unanswered(what: &str, why: String, example: &str, place: Option<&Place>) -> Problem {

@@ -16,7 +16,7 @@ use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
 
-use super::answers::{Asked, of_job, of_url};
+use super::answers::{Asked, Questions};
 use super::measure::{Step, Taken, UnderWay, other_provider};
 use super::plan::{Plan, PlannedMetric};
 use super::run::{MetricResult, RunStatus};
@@ -31,6 +31,7 @@ pub struct GateRun {
     status: RunStatus,
     prometheus: State,
     answers: Vec<Answer>,
+    questions: Questions,
     /// When the Jobs that run are over, and how, by the names of their metrics.
     jobs: BTreeMap<String, (Time, JobEnd)>,
     started: Time,
@@ -97,6 +98,7 @@ impl GateRun {
             status,
             prometheus: State::holding(storage),
             answers,
+            questions: Questions::default(),
             jobs: BTreeMap::new(),
             started,
             busy_until: started,
@@ -112,6 +114,11 @@ impl GateRun {
     /// What came of it so far.
     pub fn status(&self) -> &RunStatus {
         &self.status
+    }
+
+    /// The answers that were not given so far, and why, for people.
+    pub fn unused_answers(&self) -> Vec<String> {
+        self.questions.unused(&self.answers)
     }
 
     /// Tells the run to end.
@@ -221,13 +228,14 @@ impl GateRun {
         })
     }
 
-    fn request(&self, planned: &PlannedMetric, asked: &Web, now: Time) -> Result<Taken, Problem> {
+    fn request(&mut self, planned: &PlannedMetric, asked: &Web, now: Time) -> Result<Taken, Problem> {
         let request = match web::Request::prepare(&planned.checked, asked)? {
             Ok(request) => request,
             Err(message) => return Ok(Taken::error(message, "")),
         };
         let at = Asked::without_model(now.since(Time::ZERO));
-        let (reply, takes) = of_url(&self.answers, &asked.url, &at, planned.checked.places.url.as_ref())?;
+        let place = planned.checked.places.url.as_ref();
+        let (reply, takes) = self.questions.url(&self.answers, &asked.url, &at, place)?;
         request.answered(planned, reply, takes)
     }
 
@@ -235,7 +243,8 @@ impl GateRun {
         let name = &planned.checked.name;
         let Some(before) = self.status.under_way(name) else {
             let at = Asked::without_model(now.since(Time::ZERO));
-            let (end, takes) = of_job(&self.answers, name, &at, planned.checked.places.job.as_ref())?;
+            let place = planned.checked.places.job.as_ref();
+            let (end, takes) = self.questions.job(&self.answers, name, &at, place)?;
             self.jobs.insert(name.clone(), (now + takes, end));
             return Ok(Step::UnderWay(UnderWay { job: name.clone(), resume: now }));
         };

@@ -11,7 +11,7 @@ use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
 
-use super::answers::{Asked, of_job};
+use super::answers::Asked;
 use super::measure::{Step, Taken, UnderWay, problem};
 use super::run::{Measurement, MetricResult};
 use crate::World;
@@ -38,7 +38,8 @@ pub(super) fn start(
     check(metric, template)?;
     let asked = Asked::now(world, id);
     let place = metric.places.job.as_ref();
-    let (end, takes) = of_job(&world.scenario.answers, &metric.name, &asked, place)?;
+    let answers = &world.scenario.answers;
+    let (end, takes) = world.analysis.questions.job(answers, &metric.name, &asked, place)?;
     let object = world.api.get(id);
     let Body::AnalysisRun(run) = &object.body else {
         return Err(Problem::new("only a run has measurements"));

@@ -253,6 +253,31 @@ fn what_nothing_answers_is_refused_with_its_line() {
 }
 
 #[test]
+fn answers_that_are_never_given_are_told_with_the_reason() {
+    let gate = [metric("score", WEB), metric("suite", JOB)];
+    let answers = "[
+        {url: 'http://quality.evaluation/score', until: 1h, body: {score: 0.97}},
+        {url: 'http://quality.evaluation/scores', body: {}},
+        {url: '*/score', model: '2', from: 5m, body: {}},
+        {job: suite}, {job: suites}, {job: unlike-any-other}]";
+    let mut world = world(&gate, answers);
+    testing::run_until(&mut world, 200);
+    let told = story(&world).join(", ");
+    assert!(told.contains("score 1 Successful") && told.contains("suite 1 Successful"), "{told}");
+    assert_eq!(
+        world.analysis.unused_answers(&world.scenario.answers),
+        [
+            "the answer to url http://quality.evaluation/scores was never given: no web metric asks it; \
+             did you mean `http://quality.evaluation/score`?",
+            "the answer to url */score (model 2, from 5m) was never given: whenever it was asked for, an \
+             earlier one was given, or its time or model was another",
+            "the answer to job suites was never given: no Job of such a metric runs; did you mean `suite`?",
+            "the answer to job unlike-any-other was never given: no Job of such a metric runs",
+        ]
+    );
+}
+
+#[test]
 fn a_range_query_measures_every_point_of_every_series() {
     let range = "rangeQuery: {start: 'now() - duration(\"20s\")', end: 'now()', step: 10s}";
     let provider = |query: &str| {

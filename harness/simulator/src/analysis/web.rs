@@ -8,7 +8,7 @@ use timeline::AnalysisPhase;
 use units::Duration;
 use yaml::{Place, Problem};
 
-use super::answers::{Asked, of_url};
+use super::answers::Asked;
 use super::measure::{Taken, problem};
 use super::plan::PlannedMetric;
 use super::{decide, help};
@@ -34,7 +34,7 @@ pub(super) struct Request<'a> {
 /// # Errors
 /// What is not simulated, and a request that the scenario does not answer.
 pub(super) fn measure(
-    world: &World<'_>,
+    world: &mut World<'_>,
     id: ObjectId,
     planned: &PlannedMetric,
     web: &Web,
@@ -48,7 +48,8 @@ pub(super) fn measure(
     }
     let asked = Asked::now(world, id);
     let place = planned.checked.places.url.as_ref();
-    let (reply, takes) = of_url(&world.scenario.answers, &web.url, &asked, place)?;
+    let answers = &world.scenario.answers;
+    let (reply, takes) = world.analysis.questions.url(answers, &web.url, &asked, place)?;
     request.answered(planned, reply, takes)
 }
 

@@ -1,7 +1,7 @@
 //! Recording and alerting rules: the groups of PrometheusRules, each evaluated on its interval
 //! (prometheus rules/manager.go: Update; rules/group.go: run).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use promql::Labels;
@@ -192,7 +192,9 @@ pub(crate) fn evaluate(world: &mut World<'_>, index: usize) {
         return;
     }
     let Some(running) = &mut group.running else { return };
+    let exercised = count_exercised(running);
     let failures = running.evaluate(storage, in_ms(now));
+    let sees_more = count_exercised(running) > exercised;
     let next = now + group.interval;
     world.kernel.wake_at(next, Task::RuleGroup(index));
     let mut failing = BTreeMap::new();
@@ -203,12 +205,17 @@ pub(crate) fn evaluate(world: &mut World<'_>, index: usize) {
         }
     }
     let group = &mut world.prometheus.rules.groups[index];
-    if group.failing != failing {
+    if sees_more || group.failing != failing {
         group.failing = failing;
         let object = group.object;
         tell_rules(world, object);
     }
     tell_alerts(world, index);
+}
+
+/// How many rules of a group were ever put to the test.
+fn count_exercised(running: &RunningGroup) -> usize {
+    (0..running.group().rules.len()).filter(|rule| running.was_exercised(*rule)).count()
 }
 
 /// The alerts that are pending.
@@ -232,16 +239,24 @@ fn tell_rules(world: &mut World<'_>, object: ObjectId) {
         alerts: Vec::new(),
         records: Vec::new(),
         failing: Vec::new(),
+        without_series: Vec::new(),
     };
+    let mut exercised: BTreeSet<&str> = BTreeSet::new();
     for known in world.prometheus.rules.groups.iter().filter(|known| known.is_live(object)) {
-        for rule in known.running.iter().flat_map(|running| &running.group().rules) {
+        let Some(running) = &known.running else { continue };
+        for (index, rule) in running.group().rules.iter().enumerate() {
             match &rule.kind {
-                Kind::Alerting(alerting) => status.alerts.push(alerting.alert.clone()),
+                Kind::Alerting(alerting) => {
+                    status.alerts.push(alerting.alert.clone());
+                    exercised.extend(running.was_exercised(index).then_some(&*alerting.alert));
+                }
                 Kind::Recording { record, .. } => status.records.push(record.clone()),
             }
         }
         status.failing.extend(known.failing.values().cloned());
     }
+    let without = status.alerts.iter().filter(|alert| !exercised.contains(alert.as_str()));
+    status.without_series = without.cloned().collect::<BTreeSet<_>>().into_iter().collect();
     if world.prometheus.rules.told.get(&object) != Some(&status) {
         world.prometheus.rules.told.insert(object, status.clone());
         world.emit(Source::Prometheus, Event::Rules(status));

@@ -19,6 +19,10 @@ pub struct RulesStatus {
     pub records: Vec<String>,
     /// The rules whose latest evaluation failed, as `name: why`.
     pub failing: Vec<String>,
+    /// The alerts whose rules select series and never had one to look at until now, nor a result: that such an
+    /// alert is inactive is no evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_series: Vec<String>,
 }
 
 /// The states of an alert (prometheus rules/alerting.go: AlertState).

@@ -32,9 +32,21 @@ fn alerts(world: &World<'_>) -> Vec<String> {
     })
 }
 
+/// What is told of rules, whether or not their alerts have series.
 fn told_rules(world: &World<'_>) -> Vec<String> {
-    testing::told(world, |event| match event {
+    let mut told = testing::told(world, |event| match event {
         Event::Rules(it) => Some(format!("{:?} {:?} {:?}", it.alerts, it.records, it.failing)),
+        _ => None,
+    });
+    let rules = |told: &str| told.split_once(' ').map(|(_, rules)| rules.to_owned());
+    told.dedup_by(|again, told| rules(again) == rules(told));
+    told
+}
+
+/// The alerts that are told to have no series, with the second.
+fn without_series(world: &World<'_>) -> Vec<String> {
+    testing::told(world, |event| match event {
+        Event::Rules(it) => Some(it.without_series.join(" ")),
         _ => None,
     })
 }
@@ -230,6 +242,26 @@ fn a_rule_that_fails_is_told_and_keeps_its_alerts() {
     let told = told_rules(&world);
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[1].contains("A: ") && told[1].contains("many"), "{told:?}");
+}
+
+#[test]
+fn an_alert_is_told_to_be_without_series_until_a_rule_of_it_has_one() {
+    let interval = "interval: 10s";
+    let mut world = world(&[
+        &format!(
+            "{interval}, rules: [{{alert: A, expr: 'up == 0'}}, {{alert: B, expr: none > 1}}, {{alert: C, expr: none}}]"
+        ),
+        &format!("{interval}, rules: [{{alert: C, expr: vector(1) > 2}}, {{alert: D, expr: absent(none)}}]"),
+    ]);
+    testing::run_until(&mut world, 120);
+    let told = without_series(&world);
+    assert_eq!(told[0], "40 A B D");
+    assert!(told.last().unwrap().ends_with(" B"), "{told:?}");
+    // Another query has to see one of its own.
+    let other = rules(&[&format!("{interval}, rules: [{{alert: A, expr: none}}]")]);
+    testing::apply(&mut world, &other);
+    testing::run_until(&mut world, 300);
+    assert_eq!(without_series(&world)[told.len()..], ["160 A"]);
 }
 
 #[test]
