@@ -20,7 +20,7 @@ const PURE: [(&str, &[&str]); 16] = [
     ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
     ("transform", &["manifests", "scenario", "units", "yaml"]),
     ("promql", &["planted"]),
-    ("rules", &["promql", "units", "yaml"]),
+    ("rules", &["planted", "promql", "units", "yaml"]),
     ("conditions", &["planted"]),
     (
         "simulator",

@@ -82,6 +82,26 @@ bugs! {
     QuantileFromZero,
     /// The series of a pod whose scrape fails go on.
     FailedScrapeNotStale,
+    /// An alert fires only once `for` is exceeded, not when it has passed.
+    ForMustBeExceeded,
+    /// An alert ends with its condition, whatever `keep_firing_for` says.
+    KeepFiringForForgotten,
+    /// What a rule wrote and writes no more goes on.
+    RuleSeriesGoOn,
+    /// A group whose rules change begins without the alerts that it had.
+    AlertsLostAtReload,
+    /// A `jsonPath` that finds nothing is a success.
+    NothingFoundIsSuccess,
+    /// A response is measured whatever its status.
+    StatusOfResponseIgnored,
+    /// A web metric waits for its answer for ever.
+    WebTimeoutIgnored,
+    /// A Job that fails is an error of the measurement.
+    FailedJobIsError,
+    /// The Job of a run that ends goes on.
+    JobOutlivesItsRun,
+    /// One Job more than `measurementRetention` is kept.
+    JobRetentionPlusOne,
     /// The name of a generated ConfigMap does not depend on its data.
     HashWithoutData,
     /// Self-heal follows self-heal at once.

@@ -15,7 +15,7 @@ use planted::{Bug, VARIABLE};
 use serde_json::Value;
 
 /// The crates whose tests are the suite, those that catch most first.
-const SUITE: [&str; 6] = ["simulator", "promql", "manifests", "conditions", "gates", "fidelity"];
+const SUITE: [&str; 7] = ["simulator", "promql", "rules", "manifests", "conditions", "gates", "fidelity"];
 
 /// How long one program of tests may take: a bug may make it run for ever, and that is caught, too.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use planted::Bug;
 use promql::{Labels, METRIC_NAME, Sample};
 
 use crate::evaluate::{RuleError, Settings, milliseconds};
@@ -56,7 +57,8 @@ impl Alert {
 
     /// Whether it fires on although its element is gone.
     fn is_kept(&mut self, at_ms: i64, keep_firing_for_ms: i64) -> bool {
-        if self.state != AlertState::Firing || keep_firing_for_ms == 0 {
+        let is_asked_for = keep_firing_for_ms > 0 && !planted::is(Bug::KeepFiringForForgotten);
+        if self.state != AlertState::Firing || !is_asked_for {
             return false;
         }
         let since_ms = *self.keep_firing_since_ms.get_or_insert(at_ms);
@@ -171,7 +173,8 @@ impl Context<'_> {
                 return !is_forgotten;
             }
         }
-        let held_ms = self.at_ms - alert.active_at_ms;
+        let exceeded = i64::from(planted::is(Bug::ForMustBeExceeded));
+        let held_ms = self.at_ms - alert.active_at_ms - exceeded;
         if alert.state == AlertState::Pending && held_ms >= milliseconds(self.rule.hold) {
             alert.state = AlertState::Firing;
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use planted::Bug;
 use promql::Storage;
 
 use crate::evaluate::{RunningGroup, RunningRule, milliseconds};
@@ -48,7 +49,9 @@ impl RunningGroup {
             if let Some((known, Some(state))) = same.map(|(known, state)| (*known, state.take())) {
                 running.exercised |= state.exercised && rule.expr.text() == known.expr.text();
                 running.written = state.written;
-                running.active = state.active;
+                if !planted::is(Bug::AlertsLostAtReload) {
+                    running.active = state.active;
+                }
             }
         }
         self.left = before.left;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use manifests::objects::ObjectKey;
 use manifests::objects::analysis::{CheckedMetric, Job as Template};
+use planted::Bug;
 use scenario::JobEnd;
 use serde_json::Value as Json;
 use timeline::AnalysisPhase;
@@ -83,6 +84,7 @@ pub(super) fn resume(world: &World<'_>, id: ObjectId, before: &Measurement) -> S
 pub(super) fn looked_at(condition: Option<JobEnd>, before: &Measurement, now: Time) -> Step {
     match (condition, &before.job) {
         (Some(JobEnd::Complete), _) => Step::Taken(Taken::plain(AnalysisPhase::Successful, "")),
+        (Some(JobEnd::Failed), _) if planted::is(Bug::FailedJobIsError) => Step::Taken(Taken::error("", "")),
         (Some(JobEnd::Failed), _) => Step::Taken(Taken::plain(AnalysisPhase::Failed, "")),
         (None, Some(job)) => {
             let resume = now + wait(now.since(before.started));
@@ -102,7 +104,8 @@ pub(super) fn terminate(world: &mut World<'_>, id: ObjectId, before: &Measuremen
     let Some(name) = &before.job else { return missing() };
     let namespace = world.api.get(id).key.namespace.clone();
     let key = ObjectKey::new("batch", "Job", namespace.as_deref(), name);
-    if let Some(job) = world.api.find(&key).map(|job| job.id) {
+    let job = world.api.find(&key).map(|job| job.id).filter(|_| !planted::is(Bug::JobOutlivesItsRun));
+    if let Some(job) = job {
         world.api.delete(job);
     }
     Step::Taken(terminated())
@@ -121,6 +124,7 @@ fn missing() -> Step {
 pub(super) fn collect(world: &mut World<'_>, id: ObjectId, limit: usize) {
     let jobs: Vec<ObjectId> =
         world.api.owned(id).filter(|object| as_job(object).is_some()).map(|job| job.id).collect();
+    let limit = limit + usize::from(planted::is(Bug::JobRetentionPlusOne));
     let surplus = jobs.len().saturating_sub(limit);
     for job in &jobs[..surplus] {
         world.api.delete(*job);

@@ -3,6 +3,7 @@
 
 use conditions::{JsonPath, JsonPathError, UnreadableBody, Value, quote, read_body, web_value};
 use manifests::objects::analysis::{CheckedMetric, Header, Web};
+use planted::Bug;
 use scenario::Reply;
 use timeline::AnalysisPhase;
 use units::Duration;
@@ -119,7 +120,7 @@ impl<'a> Request<'a> {
         reply: &Reply,
         takes: Duration,
     ) -> Result<Taken, Problem> {
-        if takes >= self.timeout {
+        if takes >= self.timeout && !planted::is(Bug::WebTimeoutIgnored) {
             let cause = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
             let taken = self.failed(cause, "");
             return Ok(Taken { takes: self.timeout, ..taken });
@@ -127,6 +128,9 @@ impl<'a> Request<'a> {
         let taken = match reply {
             Reply::Unreachable(cause) => self.failed(cause, ""),
             Reply::Response { status: 200..300, body } => self.measured(planned, body)?,
+            Reply::Response { body, .. } if planted::is(Bug::StatusOfResponseIgnored) => {
+                self.measured(planned, body)?
+            }
             Reply::Response { status, .. } => {
                 Taken::error(format!("received non 2xx response code: {status}"), "")
             }
@@ -159,6 +163,9 @@ impl<'a> Request<'a> {
         };
         let value = match self.path.measure(&json) {
             Ok(value) => value,
+            Err(JsonPathError::Upstream(_)) if planted::is(Bug::NothingFoundIsSuccess) => {
+                return Ok(Taken::plain(AnalysisPhase::Successful, ""));
+            }
             Err(JsonPathError::Upstream(message)) => return Ok(Taken::error(message, "")),
             Err(JsonPathError::NotSimulated(what)) => {
                 return refused(places.json_path.as_ref().or(places.url.as_ref()), &what);
