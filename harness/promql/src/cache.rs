@@ -68,6 +68,12 @@ impl Cache {
         &self.selected[selector].series
     }
 
+    /// The series of a selector in order of creation, which is mostly that of their samples in memory, each
+    /// with its place in order of labels.
+    pub(crate) fn created(&self, selector: usize) -> &[(SeriesId, usize)] {
+        &self.selected[selector].created
+    }
+
     /// Applies a rule of the plan.
     pub(crate) fn relabel(&mut self, plan: &Plan, rule: RuleRef, from: LabelId) -> LabelId {
         if let Some(Some(known)) = self.rules[rule.0].get(from.index()) {
@@ -108,7 +114,10 @@ impl LabelTable {
 #[derive(Debug, Clone, Default)]
 struct Selected {
     scanned: usize,
+    /// In order of labels.
     series: Vec<(SeriesId, LabelId)>,
+    /// In order of creation, each with its place among the above.
+    created: Vec<(SeriesId, usize)>,
 }
 
 impl Selected {
@@ -116,13 +125,33 @@ impl Selected {
         if self.scanned == storage.len() {
             return;
         }
-        let before = self.series.len();
         let new = storage.matching(&selector.matchers, self.scanned);
-        self.series.extend(new.map(|id| (id, table.id(storage.labels(id)))));
+        let mut new: Vec<(SeriesId, LabelId)> = new.map(|id| (id, table.id(storage.labels(id)))).collect();
         self.scanned = storage.len();
-        if self.series.len() > before {
-            self.series.sort_by(|(_, one), (_, other)| table.get(*one).cmp(table.get(*other)));
+        if new.is_empty() {
+            return;
         }
+        new.sort_by(|(_, one), (_, other)| table.get(*one).cmp(table.get(*other)));
+        self.merge(&new, table);
+        self.created.clear();
+        self.created.extend(self.series.iter().enumerate().map(|(place, (id, _))| (*id, place)));
+        self.created.sort_unstable();
+    }
+
+    /// Puts new series in their places. Most are there already, so that few need be compared.
+    fn merge(&mut self, new: &[(SeriesId, LabelId)], table: &LabelTable) {
+        let mut merged = Vec::with_capacity(self.series.len() + new.len());
+        let mut rest = self.series.as_slice();
+        for one in new {
+            let labels = table.get(one.1);
+            let (before, after) =
+                rest.split_at(rest.partition_point(|(_, known)| table.get(*known) < labels));
+            merged.extend_from_slice(before);
+            merged.push(*one);
+            rest = after;
+        }
+        merged.extend_from_slice(rest);
+        self.series = merged;
     }
 }
 

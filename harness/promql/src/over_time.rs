@@ -81,6 +81,10 @@ fn extrapolated(
         let falls = window.values.pairs().filter(|(before, after)| after < before);
         change = falls.fold(change, |change, (before, _)| change + before);
     }
+    if change == 0.0 {
+        // No extension changes that, and most buckets of a histogram stand still.
+        return Some(change);
+    }
     let mut start_gap = (first_ms - bounds.start_ms) as f64 / 1000.0;
     let mut end_gap = (bounds.end_ms - last_ms) as f64 / 1000.0;
     let span = (last_ms - first_ms) as f64 / 1000.0;

@@ -59,20 +59,23 @@ impl Evaluator<'_> {
         match &range.source {
             RangeSource::Selector(selector) => {
                 let count = self.cache.selected(selector.0).len();
-                elements.reserve(count);
+                let mut values = vec![None; count];
                 let mut near = Near::default();
                 for at in 0..count {
-                    let (series, labels) = self.cache.selected(selector.0)[at];
+                    let (series, place) = self.cache.created(selector.0)[at];
                     let window = self.storage.window(series, start_ms, end_ms, &mut near);
-                    if window.len() == 0 {
-                        continue;
-                    }
-                    self.read(series.index(), window.len());
-                    if let Some(value) = over_time::apply(function, window, bounds) {
-                        elements.push(Element { labels, value });
+                    if window.len() > 0 {
+                        self.read(series.index(), window.len());
+                        values[place] = over_time::apply(function, window, bounds);
                     }
                 }
                 self.check_samples()?;
+                elements.reserve(count);
+                let labelled = self.cache.selected(selector.0).iter().zip(values);
+                elements.extend(
+                    labelled
+                        .filter_map(|((_, labels), value)| Some(Element { labels: *labels, value: value? })),
+                );
             }
             RangeSource::Subquery { node, step_ms } => {
                 for (labels, column) in self.subquery(node, *step_ms, start_ms, end_ms)? {

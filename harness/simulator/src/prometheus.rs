@@ -15,9 +15,8 @@ use promql::{EvalError, Metric, PreparedQuery, Query, QueryError, Storage};
 use rand::Rng;
 use units::{Duration, Time};
 
-use crate::World;
 use crate::analysis::Range;
-use crate::api::ObjectId;
+use crate::{Task, World};
 
 mod discovery;
 mod rule_groups;
@@ -36,8 +35,8 @@ pub struct State {
     metrics: Vec<Metric>,
     /// One value for each of them: room for the scrape at hand.
     sample: Vec<f64>,
-    /// Services that changed, and when Prometheus gets to know.
-    pending: BTreeMap<ObjectId, Time>,
+    /// What it learns of changed objects, and when.
+    pending: BTreeMap<Task, Time>,
     queries: BTreeMap<String, Prepared>,
     rules: rule_groups::Rules,
 }
@@ -128,6 +127,24 @@ impl State {
         })?;
         let start = u64::try_from(range.start_ms).unwrap_or(0);
         Ok(prepared.result(evaluation, now.since(Time::ZERO).saturating_sub(Duration::from_millis(start))))
+    }
+}
+
+/// Whether Prometheus learns of a change now. If not, the task comes again once the lag has passed; what
+/// changes until then is learnt with it.
+fn learns_now(world: &mut World<'_>, task: Task, lag: Duration) -> bool {
+    let now = world.now();
+    match world.prometheus.pending.entry(task) {
+        Entry::Vacant(new) => {
+            new.insert(now + lag);
+            world.kernel.wake_at(now + lag, task);
+            false
+        }
+        Entry::Occupied(due) if *due.get() <= now => {
+            due.remove();
+            true
+        }
+        Entry::Occupied(_) => false,
     }
 }
 

@@ -8,8 +8,8 @@ use manifests::objects::{self, Container, IntOrString, ServiceMonitor};
 use promql::Labels;
 use units::{Duration, Time};
 
-use super::first_time;
 use super::scrape::Target;
+use super::{first_time, learns_now};
 use crate::api::{Body, Object, ObjectId};
 use crate::kubernetes::{as_pod, endpoints};
 use crate::{Task, World};
@@ -39,17 +39,8 @@ pub(super) struct Wanted {
 /// A Service, its endpoints or a monitor changed; the Service's targets are learnt anew once the lag has
 /// passed.
 pub(crate) fn discover(world: &mut World<'_>, service: ObjectId) {
-    let now = world.now();
-    match world.prometheus.pending.get(&service) {
-        None => {
-            world.prometheus.pending.insert(service, now + LAG);
-            world.kernel.wake_at(now + LAG, Task::Discovery(service));
-        }
-        Some(due) if *due <= now => {
-            world.prometheus.pending.remove(&service);
-            relearn(world, service);
-        }
-        Some(_) => {}
+    if learns_now(world, Task::Discovery(service), LAG) {
+        relearn(world, service);
     }
 }
 

@@ -9,7 +9,7 @@ use rules::{Group, Kind, ObjectRules, Rule, RuleError, RunningGroup, Settings};
 use timeline::{AlertState, AlertStatus, Event, RulesStatus, Source};
 use units::{Duration, Time};
 
-use super::{State, first_time, in_ms};
+use super::{State, first_time, in_ms, learns_now};
 use crate::api::ObjectId;
 use crate::world::resource_name;
 use crate::{Task, World};
@@ -17,10 +17,8 @@ use crate::{Task, World};
 /// The PrometheusRules that Prometheus knows.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    /// Those that changed, and when Prometheus gets to know.
-    pending: BTreeMap<ObjectId, Time>,
-    /// The generation of those that the operator left out, as it said of each once.
-    refused: BTreeMap<ObjectId, u64>,
+    /// The groups of each as the operator passes them on, and the generation that it read.
+    read: BTreeMap<ObjectId, (u64, Vec<Arc<Group>>)>,
     groups: Vec<Evaluated>,
     /// What was told of each last.
     told: BTreeMap<ObjectId, RulesStatus>,
@@ -50,27 +48,34 @@ impl Evaluated {
 
 /// A PrometheusRule changed; Prometheus has its rules once the lag has passed.
 pub(crate) fn notice(world: &mut World<'_>, object: ObjectId) {
-    let now = world.now();
-    let read = read(world, object);
-    match world.prometheus.rules.pending.get(&object) {
-        None => {
-            let due = now + rules::LAG / world.options.speed;
-            world.prometheus.rules.pending.insert(object, due);
-            world.kernel.wake_at(due, Task::Rules(object));
-        }
-        Some(due) if *due <= now => {
-            world.prometheus.rules.pending.remove(&object);
-            load(world, object, read);
-        }
-        Some(_) => {}
+    // The operator looks at the rules at once.
+    let groups = read(world, object);
+    let lag = rules::LAG / world.options.speed;
+    if learns_now(world, Task::Rules(object), lag) {
+        load(world, object, groups);
     }
 }
 
-/// The groups of a PrometheusRule as the operator passes them on: all, or none where Prometheus would refuse
-/// any. What is not simulated is reported and left out.
-fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
-    let manifest = world.api.get(object).manifest.clone().filter(|_| world.api.exists(object));
-    let Some(manifest) = manifest else { return Vec::new() };
+/// The groups of a PrometheusRule as the operator passes them on; none of one that is gone.
+fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Arc<Group>> {
+    if !world.api.exists(object) {
+        return Vec::new();
+    }
+    let generation = world.api.get(object).generation;
+    match world.prometheus.rules.read.get(&object) {
+        Some((known, groups)) if *known == generation => groups.clone(),
+        Some(_) | None => {
+            let groups: Vec<_> = selected(world, object).into_iter().map(Arc::new).collect();
+            world.prometheus.rules.read.insert(object, (generation, groups.clone()));
+            groups
+        }
+    }
+}
+
+/// The groups that the operator selects: all, or none where Prometheus would refuse any. What is not simulated
+/// is reported and left out.
+fn selected(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
+    let Some(manifest) = world.api.get(object).manifest.clone() else { return Vec::new() };
     let read = rules::read_object(&manifest);
     let rejection = read.rejection(&world.api.get(object).key.name);
     let ObjectRules { groups, not_simulated, .. } = read;
@@ -83,10 +88,7 @@ fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Group> {
         );
     }
     if let Some(rejection) = rejection {
-        let generation = world.api.get(object).generation;
-        if world.prometheus.rules.refused.insert(object, generation) != Some(generation) {
-            world.record(Source::Kubernetes, object, true, rules::REJECTED, rejection);
-        }
+        world.record(Source::Kubernetes, object, true, rules::REJECTED, rejection);
         return Vec::new();
     }
     groups.iter().flat_map(|group| &group.rules).for_each(|rule| report_server_settings(world, rule));
@@ -107,7 +109,7 @@ fn report_server_settings(world: &mut World<'_>, rule: &Rule) {
 
 /// Prometheus takes over the groups of a PrometheusRule: one that is as before goes on, one that changed goes
 /// on with its alerts, one that is gone ends.
-fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Group>) {
+fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Arc<Group>>) {
     let live = world.prometheus.rules.groups.iter().any(|known| known.is_live(object));
     if groups.is_empty() && !live {
         return;
@@ -139,7 +141,7 @@ fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Group>) {
 }
 
 /// Begins with a group, in the place of the one with this index where there is one.
-fn start(world: &mut World<'_>, object: ObjectId, group: Group, before: Option<usize>) {
+fn start(world: &mut World<'_>, object: ObjectId, group: Arc<Group>, before: Option<usize>) {
     let now = world.now();
     let evaluation = world.scenario.cluster.scrape_interval;
     let interval = group.interval.unwrap_or(evaluation);
@@ -148,7 +150,7 @@ fn start(world: &mut World<'_>, object: ObjectId, group: Group, before: Option<u
     let subquery_step_ms = i64::try_from(evaluation.as_millis()).unwrap_or(i64::MAX);
     let query = promql::Options { subquery_step_ms, ..promql::Options::default() };
     let settings = Settings { query, ..Settings::default() };
-    let mut running = RunningGroup::new(Arc::new(group), Arc::new(settings));
+    let mut running = RunningGroup::new(group, Arc::new(settings));
     let groups = &mut world.prometheus.rules.groups;
     let mut active = BTreeMap::new();
     if let Some(known) = before.map(|index| &mut groups[index]) {
@@ -272,24 +274,59 @@ fn tell_alerts(world: &mut World<'_>, index: usize) {
     }
     let name = resource_name(&world.api.get(group.object).key);
     let mut before = std::mem::take(&mut group.active);
+    let mut changed = Vec::new();
     if let Some(running) = group.running.as_ref().filter(|_| group.ended.is_none()) {
-        for alert in running.active() {
-            let status = status(&name, &running.group().name, alert);
-            let known = group.active.get(&alert.labels);
-            if known.is_none_or(|known| known.state < status.state) {
-                group.active.insert(alert.labels.clone(), status);
-            }
+        for (labels, alert) in furthest(running) {
+            let known = before.remove(labels);
+            let is_new = known.as_ref().is_none_or(|known| known.state != state(alert));
+            let status = match known {
+                Some(known) => followed(known, alert),
+                None => status(&name, &running.group().name, alert),
+            };
+            changed.extend(is_new.then(|| status.clone()));
+            group.active.insert(labels.clone(), status);
         }
     }
-    let is_new = |(labels, status): &(&Labels, &AlertStatus)| {
-        before.remove(*labels).is_none_or(|known| known.state != status.state)
-    };
-    let changed: Vec<AlertStatus> =
-        group.active.iter().filter(is_new).map(|(_, status)| status.clone()).collect();
     let over = before.into_values().map(|known| AlertStatus { state: AlertState::Inactive, ..known });
     for status in over.chain(changed) {
         world.emit(Source::Prometheus, Event::Alert(status));
     }
+}
+
+/// The alerts of a group that are pending or firing, of those with the same labels the one that is furthest.
+fn furthest(running: &RunningGroup) -> BTreeMap<&Labels, &rules::Alert> {
+    let mut furthest: BTreeMap<&Labels, &rules::Alert> = BTreeMap::new();
+    for alert in running.active() {
+        let known = furthest.entry(&alert.labels).or_insert(alert);
+        if state(known) < state(alert) {
+            *known = alert;
+        }
+    }
+    furthest
+}
+
+/// What is told of an alert that was told before. Its labels are the same; to collect them anew at every
+/// evaluation would take most of its time.
+fn followed(known: AlertStatus, alert: &rules::Alert) -> AlertStatus {
+    AlertStatus {
+        state: state(alert),
+        annotations: alert.annotations.clone(),
+        value: alert.value_text(),
+        active_at: active_at(alert),
+        ..known
+    }
+}
+
+fn state(alert: &rules::Alert) -> AlertState {
+    match alert.state {
+        rules::AlertState::Inactive => AlertState::Inactive,
+        rules::AlertState::Pending => AlertState::Pending,
+        rules::AlertState::Firing => AlertState::Firing,
+    }
+}
+
+fn active_at(alert: &rules::Alert) -> Time {
+    Time::ZERO + Duration::from_millis(u64::try_from(alert.active_at_ms).unwrap_or(0))
 }
 
 fn status(name: &timeline::ResourceName, group: &str, alert: &rules::Alert) -> AlertStatus {
@@ -299,15 +336,11 @@ fn status(name: &timeline::ResourceName, group: &str, alert: &rules::Alert) -> A
         rules: name.name.clone(),
         group: group.to_owned(),
         alert: alert.labels.get("alertname").unwrap_or_default().to_owned(),
-        state: match alert.state {
-            rules::AlertState::Inactive => AlertState::Inactive,
-            rules::AlertState::Pending => AlertState::Pending,
-            rules::AlertState::Firing => AlertState::Firing,
-        },
+        state: state(alert),
         labels: labels.map(|label| (label.name.to_string(), label.value.to_string())).collect(),
         annotations: alert.annotations.clone(),
         value: alert.value_text(),
-        active_at: Time::ZERO + Duration::from_millis(u64::try_from(alert.active_at_ms).unwrap_or(0)),
+        active_at: active_at(alert),
     }
 }
 

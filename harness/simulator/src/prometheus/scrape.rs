@@ -302,7 +302,8 @@ mod tests {
         let gone = testing::pods(&world)[0];
         let name = world.api.get(gone).key.name.to_string();
         // The target stays: discovery is kept from noticing.
-        world.prometheus.pending.insert(testing::id(&world, "Service", "web"), Time::MAX);
+        let discovery = Task::Discovery(testing::id(&world, "Service", "web"));
+        world.prometheus.pending.insert(discovery, Time::MAX);
         testing::delete(&mut world, gone);
         testing::run_until(&mut world, 110);
         assert_eq!(values(&mut world, &format!("up{{pod=\"{name}\"}}")), [0.0]);
