@@ -9,14 +9,38 @@ use crate::{AlertState, AlertStatus, Holds, RulesStatus};
 /// What tells the alerts of a name apart: their PrometheusRule, group and labels.
 type Key = (String, String, String, BTreeMap<String, String>);
 
+/// What rules without alerts can tell, the best last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sight {
+    /// Nothing, not even that there are no alerts: they fail.
+    Fails,
+    /// That there are no alerts, which is no evidence: they never had a series to look at.
+    WithoutSeries,
+    /// That there are no alerts.
+    Works,
+}
+
+impl Sight {
+    fn of(alert: &str, status: &RulesStatus) -> Self {
+        let failing = format!("{alert}: ");
+        if status.failing.iter().any(|failed| failed.starts_with(&failing)) {
+            Self::Fails
+        } else if status.without_series.iter().any(|blind| blind == alert) {
+            Self::WithoutSeries
+        } else {
+            Self::Works
+        }
+    }
+}
+
 /// The rules that define alerts of a name, and those alerts that are pending or firing.
 ///
 /// As on Prometheus' page of rules, the alerts of a name are together in the state of the one that is
 /// furthest: firing where one fires, else pending where one is pending, else inactive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alerts {
-    /// The PrometheusRules that define the alert, and whether its rules can tell anything.
-    defined: BTreeMap<(String, String), bool>,
+    /// The PrometheusRules that define the alert, and what its rules there can tell.
+    defined: BTreeMap<(String, String), Sight>,
     active: BTreeMap<Key, AlertState>,
 }
 
@@ -24,10 +48,9 @@ impl Alerts {
     /// What Prometheus has of a PrometheusRule changed; whether that says something of the alert.
     pub(crate) fn load(&mut self, alert: &AlertRef, status: &RulesStatus) -> bool {
         let key = (status.namespace.clone(), status.name.clone());
-        let (before, failing) = (self.defined.remove(&key), format!("{}: ", alert.name));
+        let before = self.defined.remove(&key);
         if status.alerts.contains(&alert.name) {
-            let fails = status.failing.iter().any(|failed| failed.starts_with(&failing));
-            self.defined.insert(key.clone(), !fails && !status.without_series.contains(&alert.name));
+            self.defined.insert(key.clone(), Sight::of(&alert.name, status));
         }
         before != self.defined.get(&key).copied()
     }
@@ -46,15 +69,22 @@ impl Alerts {
         true
     }
 
-    /// The state of the alert that is furthest; `None` for one that no rule defines, or whose rules all fail or never
-    /// had a series to look at.
+    /// The state of the alert that is furthest, as Prometheus shows it; `None` for one that no rule defines, or whose
+    /// rules all fail.
     pub(crate) fn state(&self) -> Option<AlertState> {
-        let inactive = || self.defined.values().any(|works| *works).then_some(AlertState::Inactive);
-        self.active.values().max().copied().or_else(inactive)
+        self.furthest(Sight::WithoutSeries)
     }
 
+    /// Whether the alert is in a state, as far as there is evidence.
     pub(crate) fn holds(&self, wanted: AlertWord) -> Holds {
-        self.state().map_or(Holds::Undefined, |state| Holds::from(state == state_of(wanted)))
+        let state = self.furthest(Sight::Works);
+        state.map_or(Holds::Undefined, |state| Holds::from(state == state_of(wanted)))
+    }
+
+    /// The state of the alert that is furthest, where rules are taken at their word from this sight on.
+    fn furthest(&self, sight: Sight) -> Option<AlertState> {
+        let inactive = || self.defined.values().any(|its| *its >= sight).then_some(AlertState::Inactive);
+        self.active.values().max().copied().or_else(inactive)
     }
 }
 

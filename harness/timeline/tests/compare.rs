@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use timeline::testing::{Recorder, aborted, healthy, measurement, saw, scenario, updating, version};
 use timeline::{
-    Agreement, AlertState, AlertStatus, AnalysisPhase, Comparison, EndReason, Engine, Event, HealthStatus,
+    Agreement, AlertState, AlertStatus, AnalysisPhase, Comparison, EndReason, Engine, Entry, Event, HealthStatus,
     Role, RolloutPhase, RolloutStatus, RulesStatus, Source, SyncStatus, Timeline, compare,
 };
 
@@ -221,6 +221,7 @@ fn with_alerts(changes: &[(u64, &str, AlertState)]) -> Timeline {
         alerts: vec!["Slow".into(), "Other".into()],
         records: Vec::new(),
         failing: Vec::new(),
+        without_series: Vec::new(),
     };
     let recorder = update().at(12_000, Source::Prometheus, Event::Rules(rules));
     let add = |recorder: Recorder, (at, name, state): &(u64, &str, AlertState)| {
@@ -277,4 +278,28 @@ fn of_other_alerts_it_is_told_whether_they_fired_and_nothing_depends_on_that() {
     let told: Vec<(&str, bool)> = compared.alerts.iter().map(|it| (it.what.as_str(), it.agrees)).collect();
     assert_eq!(told, [("alert Other", false)]);
     assert!(compared.states().all(|it| !it.subject.starts_with("alert")));
+}
+
+/// That run where the rules have a series to look at from this time on only, as the simulator tells.
+fn with_series_from(timeline: &Timeline, at: u64) -> Timeline {
+    let mut timeline = timeline.clone();
+    let is_rules = |entry: &Entry| matches!(entry.event, Event::Rules(_));
+    let loaded = timeline.entries.iter().position(is_rules).unwrap();
+    let mut later = timeline.entries[loaded].clone();
+    later.at = units::Time::ZERO + units::Duration::from_millis(at);
+    let Event::Rules(rules) = &mut timeline.entries[loaded].event else { unreachable!() };
+    rules.without_series.clone_from(&rules.alerts);
+    let place = timeline.entries.partition_point(|entry| entry.at <= later.at);
+    timeline.entries.insert(place, later);
+    timeline
+}
+
+#[test]
+fn that_rules_were_without_series_which_only_the_simulator_knows_is_no_difference() {
+    let fires = with_alerts(&[(40_000, "Slow", AlertState::Pending), (60_000, "Slow", AlertState::Firing)]);
+    let told = with_series_from(&fires, 30_000);
+    assert_ne!(told, fires);
+    let compared = compare(&scenario(MERGE, FIRES), &told, &on_kind(fires));
+    assert_eq!(differences(&compared), [""; 0]);
+    assert!(compared.agrees() && compared.in_time());
 }
