@@ -82,9 +82,8 @@ pub(crate) struct Run {
     /// How many runs at a time; as many as there are processors if left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
-    /// What is printed on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
     /// Also write timeline.jsonl and report.json of every run into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -100,9 +99,6 @@ pub(crate) struct Run {
     /// Show every entry of the timeline.
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Whether the output is coloured.
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub(crate) color: Colour,
 }
 
 #[derive(Args)]
@@ -125,9 +121,8 @@ pub(crate) struct Compare {
     /// How many scenarios run side by side in the cluster.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
-    /// What is printed on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
     /// Also write timeline.jsonl and report.json of every run of both engines into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -139,9 +134,6 @@ pub(crate) struct Compare {
     /// Show what agrees, too.
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Whether the output is coloured.
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub(crate) color: Colour,
 }
 
 /// How a scenario runs on a kind cluster.
@@ -178,15 +170,11 @@ pub(crate) struct Judge {
     /// For a scenario with a matrix: the case, as it is named in reports.
     #[arg(long)]
     pub(crate) case: Option<String>,
-    /// What is printed on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
     /// Show every entry of the timeline.
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Whether the output is coloured.
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub(crate) color: Colour,
 }
 
 /// Runs clean up after themselves, and after one that was killed a process does that it leaves behind. This
@@ -208,7 +196,7 @@ pub(crate) struct Clean {
     pub(crate) dry_run: bool,
 }
 
-/// How results of unit tests are shown.
+/// How results are shown.
 #[derive(Args)]
 pub(crate) struct Shown {
     /// What is printed on standard output.

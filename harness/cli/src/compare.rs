@@ -108,8 +108,8 @@ fn told(scenario: &Scenario, timeline: &Timeline, wall_seconds: f64) -> RunResul
 }
 
 fn tell(arguments: &Compare, compared: &[Compared]) -> Result<(), Failure> {
-    let options = output::options(arguments.color, arguments.verbose);
-    match arguments.format {
+    let options = output::options(arguments.shown.color, arguments.verbose);
+    match arguments.shown.format {
         Format::Json => {
             let comparisons: Vec<&Comparison> = compared.iter().map(|it| &it.comparison).collect();
             let all = json!({"rehearse": env!("CARGO_PKG_VERSION"), "comparisons": comparisons});

@@ -17,7 +17,7 @@ pub(crate) fn judge(arguments: &Judge) -> Result<ExitCode, Failure> {
     let scenario = &one_case(arguments)?;
     let timeline = &recording(&arguments.timeline, &scenario.name)?;
     let (judgement, summary) = (&timeline::judge(scenario, timeline), &Summary::of(timeline));
-    let text = match arguments.format {
+    let text = match arguments.shown.format {
         Format::Json => {
             // Nothing was run, so nothing took any time.
             let result = RunResult::new(scenario, timeline, judgement, summary, 0.0);
@@ -25,7 +25,7 @@ pub(crate) fn judge(arguments: &Judge) -> Result<ExitCode, Failure> {
         }
         Format::Text => {
             let run = reports::Run { scenario, timeline, judgement, summary };
-            reports::terminal(&run, &output::options(arguments.color, arguments.verbose))
+            reports::terminal(&run, &output::options(arguments.shown.color, arguments.verbose))
         }
     };
     output::print(&text)?;

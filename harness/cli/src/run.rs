@@ -79,12 +79,12 @@ pub(crate) fn run(arguments: &Run) -> Result<ExitCode, Failure> {
         Engine::Kind => on_kind(&setting, &jobs)?,
         Engine::Live => return Err(Failure::Environment(NO_LIVE.to_owned())),
     };
-    let rehearsed = by_scenario(&jobs, done, &output::options(arguments.color, arguments.verbose));
+    let rehearsed = by_scenario(&jobs, done, &output::options(arguments.shown.color, arguments.verbose));
     let report = report_of(rehearsed.iter().flat_map(|it| it.results.iter().cloned()).collect());
     if let Some(folder) = &setting.report {
         folder.write_summary(&reports::json(&report))?;
     }
-    match arguments.format {
+    match arguments.shown.format {
         Format::Json => output::print(&reports::json(&report))?,
         Format::Text => print_text(arguments, &rehearsed)?,
     }
@@ -206,7 +206,7 @@ fn done(
         folder.write_run(engine, &job.folder, &timeline.to_jsonl(), &report)?;
     }
     let told = if is_told(setting, job, result.verdict) {
-        let options = output::options(setting.arguments.color, setting.arguments.verbose);
+        let options = output::options(setting.arguments.shown.color, setting.arguments.verbose);
         let run = reports::Run { scenario, timeline, judgement: &judgement, summary: &summary };
         format!("{}{}", reports::terminal(&run, &options), reports::stages(&result.stages))
     } else {
@@ -218,7 +218,7 @@ fn done(
 /// Many seeds are told as their distribution; of several scenarios, those are told that did not pass.
 fn is_told(setting: &Setting<'_>, job: &Job<'_>, verdict: Verdict) -> bool {
     let is_wanted = setting.alone || setting.arguments.verbose || verdict != Verdict::Passed;
-    setting.arguments.format == Format::Text && job.seeds == 1 && is_wanted
+    setting.arguments.shown.format == Format::Text && job.seeds == 1 && is_wanted
 }
 
 fn report_of(results: Vec<RunResult>) -> Report {
@@ -254,7 +254,7 @@ fn print_text(arguments: &Run, rehearsed: &[Rehearsed]) -> Result<(), Failure> {
     let mut parts: Vec<String> = stories.map(str::to_owned).collect();
     if rehearsed.len() > 1 {
         let totals: Vec<reports::Total> = rehearsed.iter().map(total).collect();
-        parts.push(reports::totals(&totals, &output::options(arguments.color, arguments.verbose)));
+        parts.push(reports::totals(&totals, &output::options(arguments.shown.color, arguments.verbose)));
     }
     output::print(&parts.join("\n"))
 }

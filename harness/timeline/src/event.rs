@@ -3,8 +3,14 @@ use serde::{Deserialize, Serialize};
 use units::{Duration, Time};
 
 mod alerts;
+mod analysis;
+mod argocd;
 
 pub use alerts::{AlertState, AlertStatus, RulesStatus};
+pub use analysis::{AnalysisPhase, AnalysisRunStatus, Measurement, QueryEvidence};
+pub use argocd::{
+    ApplicationStatus, HealthStatus, Operation, OperationPhase, ResourceSynced, SyncOutcome, SyncStatus,
+};
 
 /// One thing that happened: when, who said so, and what it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,110 +193,6 @@ pub struct Commit {
     pub reverts: Option<String>,
 }
 
-/// Argo CD's sync status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SyncStatus {
-    /// Live and desired state could not be compared.
-    Unknown,
-    /// They agree.
-    Synced,
-    /// They differ.
-    OutOfSync,
-}
-
-/// Argo CD's health status, from best to worst as Argo CD aggregates it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum HealthStatus {
-    /// Healthy.
-    Healthy,
-    /// Suspended or paused.
-    Suspended,
-    /// Not yet healthy, but could still become so.
-    Progressing,
-    /// Not in the cluster.
-    Missing,
-    /// It failed.
-    Degraded,
-    /// It could not be assessed.
-    Unknown,
-}
-
-/// The phase of a sync operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OperationPhase {
-    /// Under way, or waiting for a retry.
-    Running,
-    /// All resources were applied.
-    Succeeded,
-    /// A resource could not be applied, and no retry is left.
-    Failed,
-    /// The operation could not be started.
-    Error,
-}
-
-/// The observable state of an Application: what `kubectl get application -o yaml` shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ApplicationStatus {
-    /// Its name.
-    pub application: String,
-    /// Its sync status.
-    pub sync: SyncStatus,
-    /// Its aggregated health.
-    pub health: HealthStatus,
-    /// The commit that was last compared; empty before the first comparison.
-    pub revision: String,
-    /// The latest sync operation.
-    pub operation: Option<Operation>,
-    /// `Type: message` of each condition.
-    pub conditions: Vec<String>,
-    /// The resources that differ or are not healthy, as `Kind name: why`.
-    pub resources: Vec<String>,
-}
-
-/// A sync operation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Operation {
-    /// Its phase.
-    pub phase: OperationPhase,
-    /// Its message.
-    pub message: String,
-    /// The commit that it syncs.
-    pub revision: String,
-    /// How often it was retried.
-    pub retries: u64,
-    /// The count of self-heal attempts, 0 for an ordinary sync.
-    pub self_heal_attempts: u64,
-}
-
-/// What a sync did to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SyncOutcome {
-    /// It was created.
-    Created,
-    /// It was changed.
-    Configured,
-    /// It was already so.
-    Unchanged,
-    /// It was deleted.
-    Pruned,
-    /// It could not be written.
-    Failed,
-}
-
-/// A sync handled one resource.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResourceSynced {
-    /// The Application.
-    pub application: String,
-    /// The resource.
-    pub resource: ResourceName,
-    /// What was done.
-    pub outcome: SyncOutcome,
-    /// Why it failed, or empty.
-    pub message: String,
-}
-
 /// A resource by kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResourceName {
@@ -441,82 +343,6 @@ pub struct PodStatus {
     pub reason: String,
 }
 
-/// The phase of an AnalysisRun, a metric or a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AnalysisPhase {
-    /// Not begun.
-    Pending,
-    /// Under way.
-    Running,
-    /// The condition held.
-    Successful,
-    /// The condition did not hold.
-    Failed,
-    /// It could not be measured or evaluated.
-    Error,
-    /// Neither condition held.
-    Inconclusive,
-}
-
-/// The phase of an AnalysisRun changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AnalysisRunStatus {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The Rollout that made it.
-    pub rollout: String,
-    /// The step that it decides; `None` for a background analysis.
-    pub step: Option<u32>,
-    /// Its phase.
-    pub phase: AnalysisPhase,
-    /// The message beside the phase.
-    pub message: String,
-}
-
-/// A metric was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Measurement {
-    /// The AnalysisRun's namespace.
-    pub namespace: String,
-    /// The AnalysisRun.
-    pub run: String,
-    /// The Rollout that made the run.
-    pub rollout: String,
-    /// The step that the run decides; `None` for a background analysis.
-    pub step: Option<u32>,
-    /// The metric.
-    pub metric: String,
-    /// The count of this metric's measurements in the run so far, from 1.
-    pub number: u32,
-    /// The outcome.
-    pub phase: AnalysisPhase,
-    /// The value as the controller records it: `[0.43]`; empty where none was obtained.
-    pub value: String,
-    /// Why it is an error; empty otherwise.
-    pub message: String,
-    /// The condition that decided, as written; empty where the metric has none.
-    pub condition: String,
-    /// What the query looked at: `None` where the engine cannot know.
-    pub evidence: Option<QueryEvidence>,
-    /// How to mend the gate, where the engine knows; empty otherwise.
-    pub help: String,
-}
-
-/// What a query looked at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QueryEvidence {
-    /// Series that matched its selectors.
-    pub series: u64,
-    /// Samples read.
-    pub samples: u64,
-    /// The length of the longest range that it looked back over, in seconds.
-    pub range_seconds: f64,
-    /// Requests of the canary that fall into that range.
-    pub requests: f64,
-}
-
 /// A Kubernetes Event, as `kubectl get events` shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
@@ -592,7 +418,8 @@ pub struct NotSimulated {
 pub struct RunEnded {
     /// Why it ended.
     pub reason: EndReason,
-    /// The scenario's answers that no metric was given, and why, for people; empty where the engine cannot know.
+    /// The scenario's answers that no metric was given, and why, for people; empty where the engine cannot
+    /// know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unused_answers: Vec<String>,
 }
