@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use timeline::testing::{Recorder, aborted, healthy, measurement, saw, scenario, updating, version};
 use timeline::{
-    Agreement, AlertState, AlertStatus, AnalysisPhase, Comparison, EndReason, Engine, Entry, Event, HealthStatus,
-    Role, RolloutPhase, RolloutStatus, RulesStatus, Source, SyncStatus, Timeline, compare,
+    Agreement, AlertState, AlertStatus, AnalysisPhase, Comparison, EndReason, Engine, Entry, Event,
+    HealthStatus, Role, RolloutPhase, RolloutStatus, RulesStatus, Source, SyncStatus, Timeline, compare,
 };
 
 const MERGE: &str = "[{ at: 10s, merge: { title: New, write: { a.txt: b } } }]";
@@ -280,25 +280,18 @@ fn of_other_alerts_it_is_told_whether_they_fired_and_nothing_depends_on_that() {
     assert!(compared.states().all(|it| !it.subject.starts_with("alert")));
 }
 
-/// That run where the rules have a series to look at from this time on only, as the simulator tells.
-fn with_series_from(timeline: &Timeline, at: u64) -> Timeline {
-    let mut timeline = timeline.clone();
-    let is_rules = |entry: &Entry| matches!(entry.event, Event::Rules(_));
-    let loaded = timeline.entries.iter().position(is_rules).unwrap();
-    let mut later = timeline.entries[loaded].clone();
-    later.at = units::Time::ZERO + units::Duration::from_millis(at);
-    let Event::Rules(rules) = &mut timeline.entries[loaded].event else { unreachable!() };
-    rules.without_series.clone_from(&rules.alerts);
-    let place = timeline.entries.partition_point(|entry| entry.at <= later.at);
-    timeline.entries.insert(place, later);
-    timeline
-}
-
 #[test]
 fn that_rules_were_without_series_which_only_the_simulator_knows_is_no_difference() {
     let fires = with_alerts(&[(40_000, "Slow", AlertState::Pending), (60_000, "Slow", AlertState::Firing)]);
-    let told = with_series_from(&fires, 30_000);
-    assert_ne!(told, fires);
+    let mut told = fires.clone();
+    let is_rules = |entry: &Entry| matches!(entry.event, Event::Rules(_));
+    let loaded = told.entries.iter().position(is_rules).unwrap();
+    let mut later = told.entries[loaded].clone();
+    later.at += units::Duration::from_secs(18);
+    let Event::Rules(rules) = &mut told.entries[loaded].event else { unreachable!() };
+    rules.without_series.clone_from(&rules.alerts);
+    let place = told.entries.partition_point(|entry| entry.at <= later.at);
+    told.entries.insert(place, later);
     let compared = compare(&scenario(MERGE, FIRES), &told, &on_kind(fires));
     assert_eq!(differences(&compared), [""; 0]);
     assert!(compared.agrees() && compared.in_time());
