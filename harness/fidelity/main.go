@@ -1,6 +1,7 @@
 // Command fidelity answers, with the real controllers, what the simulator claims: JSON lines in, JSON
 // lines out, one answer a line. `fidelity functions` calls single functions, `fidelity assessments` gives
-// AnalysisRuns to the analysis controller, `fidelity timelines` runs whole rollouts in virtual time.
+// AnalysisRuns to the analysis controller, `fidelity timelines` runs whole rollouts in virtual time. The other
+// modes are functions of their own files: web, values, templates.
 package main
 
 import (
@@ -13,7 +14,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fail(fmt.Errorf("usage: fidelity functions|assessments|timelines < questions > answers"))
+		fail(fmt.Errorf("usage: fidelity functions|assessments|web|values|templates|timelines < questions > answers"))
 	}
 	silence()
 	switch os.Args[1] {
@@ -23,6 +24,10 @@ func main() {
 		answerInBubbles(answerAssessments)
 	case "web":
 		fail(answerAll(os.Stdout, answerWeb))
+	case "values":
+		fail(answerAll(os.Stdout, answerValue))
+	case "templates":
+		fail(answerAll(os.Stdout, answerTemplates))
 	case "timelines":
 		answerInBubbles(answerTimeline)
 	default:

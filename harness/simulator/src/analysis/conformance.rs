@@ -9,7 +9,8 @@ use units::{Duration, Time};
 use yaml::Problem;
 
 use super::plan::{Plan, PlannedMetric};
-use super::{RunStatus, measure, web};
+use super::{RunStatus, measure, query, web};
+use crate::prometheus::QueryResult;
 
 /// The status that a run with these measurements has once the controller has come to rest and before
 /// any further one falls due (`reconcileAnalysisRun`).
@@ -44,5 +45,19 @@ pub fn web_measurement(metric: &Metric, reply: &Reply) -> Result<(AnalysisPhase,
         Ok(request) => request.answered(&planned, reply, Duration::ZERO)?,
         Err(message) => measure::Taken::error(message, ""),
     };
+    Ok((taken.phase, taken.value, taken.message))
+}
+
+/// Phase, value and message that a Prometheus metric has where its query gives this (`prometheus.go: Run`).
+///
+/// # Errors
+/// A metric that upstream does not accept, and what is not simulated.
+pub fn prometheus_measurement(
+    metric: &Metric,
+    value: promql::Value,
+) -> Result<(AnalysisPhase, String, String), Problem> {
+    let planned = PlannedMetric::new(metric.check().map_err(Problem::new)?, false, 1);
+    let found = QueryResult { value, series: 0, samples: 0, range: Duration::ZERO, selectors: Vec::new() };
+    let taken = query::judge(&planned, &found, None)?;
     Ok((taken.phase, taken.value, taken.message))
 }

@@ -36,7 +36,10 @@ fn decide(planned: &PlannedMetric, value: &Value) -> Result<(Outcome, String), P
     let places = &planned.checked.places;
     let success = usable(planned.success.as_ref(), places.success_condition.as_ref(), value)?;
     let failure = usable(planned.failure.as_ref(), places.failure_condition.as_ref(), value)?;
-    for (condition, name) in [(&success, "successCondition"), (&failure, "failureCondition")] {
+    // The first condition that cannot be evaluated is told, and the other not looked at.
+    let success_fails = success.condition().is_some_and(|condition| condition.evaluate(value).is_err());
+    let unread = if success_fails { None } else { Some((&failure, "failureCondition")) };
+    for (condition, name) in [(&success, "successCondition")].into_iter().chain(unread) {
         if let Usable::Unreadable { text, message } = condition {
             // An empty value hides every other cause (`formatEvalError`).
             let cause = match value.is_nil_or_empty() {

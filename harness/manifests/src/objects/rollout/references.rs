@@ -383,16 +383,16 @@ impl Analyses {
         }
         let of_templates: Vec<DryRun> =
             self.iter().flat_map(|template| template.spec.dry_run.clone()).collect();
-        let dry_run: Vec<DryRun> = dry_run.iter().cloned().chain(of_templates).collect();
-        if let Some(name) = repeated(dry_run.iter().map(|rule| rule.metric_name.as_str())) {
-            return Err(format!("two Dry-Run metric rules have the same name '{name}'"));
-        }
-        let of_templates = self.iter().flat_map(|template| template.spec.measurement_retention.clone());
-        let retention: Vec<MeasurementRetention> = retention.iter().cloned().chain(of_templates).collect();
-        if let Some(name) = repeated(retention.iter().map(|rule| rule.metric_name.as_str())) {
-            return Err(format!("two Measurement Retention metric rules have the same name '{name}'"));
-        }
+        check_dry_run(&of_templates)?;
+        let kept: Vec<MeasurementRetention> =
+            self.iter().flat_map(|template| template.spec.measurement_retention.clone()).collect();
+        check_retention(&kept)?;
+        // Upstream looks at the Rollout's own rules last, which decides what is told of several faults.
         let args = merge_arguments(args, &self.declared_arguments()?)?;
+        let dry_run = [dry_run, &of_templates].concat();
+        check_dry_run(&dry_run)?;
+        let retention = [retention, &kept].concat();
+        check_retention(&retention)?;
         Ok(MergedAnalysis { metrics, args, dry_run, measurement_retention: retention })
     }
 
@@ -417,6 +417,17 @@ impl Analyses {
         }
         Ok(declared)
     }
+}
+
+fn check_dry_run(rules: &[DryRun]) -> Result<(), String> {
+    repeated(rules.iter().map(|rule| rule.metric_name.as_str()))
+        .map_or(Ok(()), |name| Err(format!("two Dry-Run metric rules have the same name '{name}'")))
+}
+
+fn check_retention(rules: &[MeasurementRetention]) -> Result<(), String> {
+    repeated(rules.iter().map(|rule| rule.metric_name.as_str())).map_or(Ok(()), |name| {
+        Err(format!("two Measurement Retention metric rules have the same name '{name}'"))
+    })
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,0 +1,142 @@
+//! Templates merged into the spec of an AnalysisRun: upstream's functions beside ours.
+
+#![cfg(feature = "oracle")]
+#![expect(clippy::print_stdout, reason = "the counts are the point")]
+
+use std::sync::Arc;
+
+use fidelity::Oracle;
+use manifests::objects::AnalysisTemplate;
+use manifests::objects::rollout::Analyses;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use yaml::{Node, Place, Source};
+
+const QUESTIONS: usize = 4_000;
+
+struct Draw(ChaCha8Rng);
+
+impl Draw {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0.random_range(0..bound)
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    /// A list of 0 up to a bound, exclusive, of what is drawn.
+    fn list(&mut self, bound: usize, item: impl Fn(&mut Self) -> Value) -> Value {
+        (0..self.below(bound)).map(|_| item(self)).collect()
+    }
+
+    /// Mostly one of its own, so that conflicts do not decide every case.
+    fn name(&mut self, kind: &str) -> String {
+        let bound = if self.one_in(3) { 4 } else { 60 };
+        format!("{kind}-{}", self.below(bound))
+    }
+
+    fn argument(&mut self) -> Value {
+        let mut argument = json!({"name": format!("arg-{}", self.below(8))});
+        if !self.one_in(4) {
+            argument["value"] = json!(self.of(&["main", "main", "main", "main", "other", ""]));
+        }
+        if self.one_in(8) {
+            argument["valueFrom"] = json!({"secretKeyRef": {"name": "secret", "key": self.of(&["a", "b"])}});
+        }
+        argument
+    }
+
+    fn metric(&mut self) -> Value {
+        json!({"name": self.name("metric"), "count": self.below(5),
+            "provider": {"prometheus": {"address": "http://p", "query": "up{hash='{{args.hash}}'}"}}})
+    }
+
+    fn dry_run(&mut self) -> Value {
+        json!({"metricName": self.name("metric")})
+    }
+
+    fn retention(&mut self) -> Value {
+        json!({"metricName": self.name("metric"), "limit": self.below(9)})
+    }
+
+    fn template(&mut self, kind: &str, index: usize) -> Value {
+        let spec = json!({
+            "metrics": self.list(4, Self::metric),
+            "args": self.list(4, Self::argument),
+            "dryRun": self.list(3, Self::dry_run),
+            "measurementRetention": self.list(3, Self::retention),
+        });
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": format!("t-{index}")},
+            "spec": spec})
+    }
+
+    fn question(&mut self) -> Value {
+        let templates: Vec<Value> =
+            (0..self.below(3)).map(|index| self.template("AnalysisTemplate", index)).collect();
+        let cluster: Vec<Value> =
+            (0..self.below(3)).map(|index| self.template("ClusterAnalysisTemplate", index)).collect();
+        json!({
+            "templates": templates, "clusterTemplates": cluster,
+            "args": self.list(10, Self::argument),
+            "dryRun": self.list(3, Self::dry_run),
+            "measurementRetention": self.list(3, Self::retention),
+        })
+    }
+}
+
+/// Read as the simulator reads manifests.
+fn read<T: DeserializeOwned>(value: &Value) -> T {
+    let place = Place::whole(&Source::new("case", ""));
+    yaml::decode(&Node::from_json(value, &place)).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Answer {
+    Refused(String),
+    Spec(Value),
+}
+
+#[test]
+fn templates_are_merged_as_upstream_merges_them() {
+    let mut draw = Draw(ChaCha8Rng::seed_from_u64(22));
+    let questions: Vec<Value> = (0..QUESTIONS).map(|_| draw.question()).collect();
+    let theirs: Vec<Answer> = Oracle::build().ask("templates", &questions);
+    let mut merged = 0;
+    for (question, theirs) in questions.iter().zip(theirs) {
+        let of =
+            |key: &str| read::<Vec<AnalysisTemplate>>(&question[key]).into_iter().map(Arc::new).collect();
+        let (templates, cluster_templates) = (of("templates"), of("clusterTemplates"));
+        let ours = Analyses { templates, cluster_templates }.merge(
+            &read::<Vec<_>>(&question["args"]),
+            &read::<Vec<_>>(&question["dryRun"]),
+            &read::<Vec<_>>(&question["measurementRetention"]),
+        );
+        match theirs {
+            Answer::Refused(message) => assert_eq!(ours, Err(message), "{question}"),
+            Answer::Spec(theirs) => {
+                let ours = ours.unwrap_or_else(|error| panic!("{error}: {question}"));
+                // Go writes a list that was never filled as null, or not at all.
+                let list =
+                    |key: &str| theirs.get(key).filter(|it| !it.is_null()).cloned().unwrap_or(json!([]));
+                assert_eq!(ours.metrics, read::<Vec<_>>(&list("metrics")), "{question}");
+                assert_eq!(ours.args, read::<Vec<_>>(&list("args")), "{question}");
+                assert_eq!(ours.dry_run, read::<Vec<_>>(&list("dryRun")), "{question}");
+                let retention: Vec<_> = read(&list("measurementRetention"));
+                assert_eq!(ours.measurement_retention, retention, "{question}");
+                merged += 1;
+            }
+        }
+    }
+    println!("templates: {QUESTIONS} agree, of which {merged} are merged and the others refused");
+    assert!(merged * 5 > QUESTIONS && merged * 5 < QUESTIONS * 4, "{merged} are merged");
+}
