@@ -21,7 +21,10 @@ use simulator::rollouts::{
 };
 use timeline::AnalysisPhase;
 use units::Time;
-use yaml::{Node, Place, Source};
+
+mod questions;
+
+use questions::typed;
 
 const SEED: u64 = 1;
 
@@ -69,12 +72,6 @@ where
     let (asked, agreed) = (questions.len(), questions.len() - differing.len());
     println!("{name}: {agreed} of {asked} agree");
     assert!(differing.is_empty(), "{} differ, such as\n{}", differing.len(), differing[0]);
-}
-
-/// Read as the simulator reads manifests.
-fn typed<T: DeserializeOwned>(value: &Value) -> T {
-    let place = Place::whole(&Source::new("case", ""));
-    yaml::decode(&Node::from_json(value, &place)).unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
 /// A fencepost: a number, a percentage, or a text without a percent sign, which upstream reads as one.

@@ -10,11 +10,13 @@ use fidelity::Oracle;
 use manifests::objects::Metric;
 use promql::{Labels, Point, Sample, Series};
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use simulator::conformance::analysis::prometheus_measurement;
+
+mod questions;
+
+use questions::Draw;
 
 const QUESTIONS: usize = 4_000;
 
@@ -51,21 +53,7 @@ const CONDITIONS: &[&str] = &[
     "true",
 ];
 
-struct Draw(ChaCha8Rng);
-
 impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0.random_range(0..bound)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-
     fn number(&mut self) -> f64 {
         match self.below(8) {
             0 => self.of(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0]),
@@ -129,7 +117,7 @@ struct Measured {
 
 #[test]
 fn what_a_query_gives_is_measured_as_the_real_provider_measures_it() {
-    let mut draw = Draw(ChaCha8Rng::seed_from_u64(21));
+    let mut draw = Draw::seeded(21);
     let questions: Vec<Value> = (0..QUESTIONS).map(|_| draw.question()).collect();
     let theirs: Vec<Measured> = Oracle::build().ask("values", &questions);
     let mut phases = BTreeMap::new();

@@ -8,31 +8,16 @@ use std::sync::Arc;
 use fidelity::Oracle;
 use manifests::objects::AnalysisTemplate;
 use manifests::objects::rollout::Analyses;
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use yaml::{Node, Place, Source};
+
+mod questions;
+
+use questions::{Draw, typed};
 
 const QUESTIONS: usize = 4_000;
 
-struct Draw(ChaCha8Rng);
-
 impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0.random_range(0..bound)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-
     /// A list of 0 up to a bound, exclusive, of what is drawn.
     fn list(&mut self, bound: usize, item: impl Fn(&mut Self) -> Value) -> Value {
         (0..self.below(bound)).map(|_| item(self)).collect()
@@ -93,12 +78,6 @@ impl Draw {
     }
 }
 
-/// Read as the simulator reads manifests.
-fn read<T: DeserializeOwned>(value: &Value) -> T {
-    let place = Place::whole(&Source::new("case", ""));
-    yaml::decode(&Node::from_json(value, &place)).unwrap_or_else(|error| panic!("{error}: {value}"))
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Answer {
@@ -108,18 +87,18 @@ enum Answer {
 
 #[test]
 fn templates_are_merged_as_upstream_merges_them() {
-    let mut draw = Draw(ChaCha8Rng::seed_from_u64(22));
+    let mut draw = Draw::seeded(22);
     let questions: Vec<Value> = (0..QUESTIONS).map(|_| draw.question()).collect();
     let theirs: Vec<Answer> = Oracle::build().ask("templates", &questions);
     let mut merged = 0;
     for (question, theirs) in questions.iter().zip(theirs) {
         let of =
-            |key: &str| read::<Vec<AnalysisTemplate>>(&question[key]).into_iter().map(Arc::new).collect();
+            |key: &str| typed::<Vec<AnalysisTemplate>>(&question[key]).into_iter().map(Arc::new).collect();
         let (templates, cluster_templates) = (of("templates"), of("clusterTemplates"));
         let ours = Analyses { templates, cluster_templates }.merge(
-            &read::<Vec<_>>(&question["args"]),
-            &read::<Vec<_>>(&question["dryRun"]),
-            &read::<Vec<_>>(&question["measurementRetention"]),
+            &typed::<Vec<_>>(&question["args"]),
+            &typed::<Vec<_>>(&question["dryRun"]),
+            &typed::<Vec<_>>(&question["measurementRetention"]),
         );
         match theirs {
             Answer::Refused(message) => assert_eq!(ours, Err(message), "{question}"),
@@ -128,10 +107,10 @@ fn templates_are_merged_as_upstream_merges_them() {
                 // Go writes a list that was never filled as null, or not at all.
                 let list =
                     |key: &str| theirs.get(key).filter(|it| !it.is_null()).cloned().unwrap_or(json!([]));
-                assert_eq!(ours.metrics, read::<Vec<_>>(&list("metrics")), "{question}");
-                assert_eq!(ours.args, read::<Vec<_>>(&list("args")), "{question}");
-                assert_eq!(ours.dry_run, read::<Vec<_>>(&list("dryRun")), "{question}");
-                let retention: Vec<_> = read(&list("measurementRetention"));
+                assert_eq!(ours.metrics, typed::<Vec<_>>(&list("metrics")), "{question}");
+                assert_eq!(ours.args, typed::<Vec<_>>(&list("args")), "{question}");
+                assert_eq!(ours.dry_run, typed::<Vec<_>>(&list("dryRun")), "{question}");
+                let retention: Vec<_> = typed(&list("measurementRetention"));
                 assert_eq!(ours.measurement_retention, retention, "{question}");
                 merged += 1;
             }

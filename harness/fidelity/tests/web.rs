@@ -8,31 +8,18 @@ use std::collections::BTreeMap;
 
 use fidelity::Oracle;
 use manifests::objects::Metric;
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use scenario::Reply;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use simulator::conformance::analysis::web_measurement;
 
+mod questions;
+
+use questions::Draw;
+
 const QUESTIONS: usize = 4_000;
 
-struct Draw(ChaCha8Rng);
-
 impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0.random_range(0..bound)
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-
     fn name(&mut self) -> &'static str {
         self.of(&["score", "a", "b", "c", "x.y", "null", "runs"])
     }
@@ -259,7 +246,7 @@ fn ours(question: &Value) -> Result<Answer, String> {
 
 #[test]
 fn web_metrics_measure_what_the_real_provider_measures() {
-    let mut draw = Draw(ChaCha8Rng::seed_from_u64(20));
+    let mut draw = Draw::seeded(20);
     let questions: Vec<Value> = (0..QUESTIONS).map(|_| draw.question()).collect();
     let theirs: Vec<Answer> = Oracle::build().ask("web", &questions);
     let (mut agree, mut refused, mut panics) = (0, Vec::new(), 0);
