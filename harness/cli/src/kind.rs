@@ -66,6 +66,7 @@ struct Prepared<'a> {
     names: Names,
     repository_name: String,
     transformed: Transformed,
+    needs: Needs,
     slow: Option<SlowBound>,
 }
 
@@ -199,6 +200,7 @@ impl Machine<'_> {
         let rehearsal = Rehearsal {
             scenario,
             repository: &prepared.transformed.repository,
+            needs: &prepared.needs,
             names: &prepared.names,
             repository_name: &prepared.repository_name,
             run: self.journal.run().as_str(),
@@ -240,8 +242,9 @@ impl Machine<'_> {
             let plan = Plan { speed, names: names.clone() };
             let served = server::served(wanted.repository, wanted.scenario)?;
             let transformed = transform::transform(&served.repository, &served.scenario, &plan)?;
+            let needs = Needs::of(&transformed.repository, &transformed.scenario);
             let slow = simulator::traffic::slow_bound(wanted.scenario, wanted.repository);
-            Ok(Prepared { wanted, served, speed, names, repository_name, transformed, slow })
+            Ok(Prepared { wanted, served, speed, names, repository_name, transformed, needs, slow })
         };
         wanted.iter().enumerate().map(prepare).collect()
     }
@@ -298,12 +301,11 @@ fn demand(prepared: &[Prepared<'_>]) -> Result<Demand, Failure> {
     let mut demand = Demand::default();
     let mut servers = Servers::default();
     for prepared in prepared {
-        let Transformed { repository, scenario, .. } = &prepared.transformed;
-        let needs = Needs::of(repository, scenario);
-        demand.own_images.extend(needs.job_images);
-        servers.stand_in(needs.images, scenario)?;
+        let Prepared { needs, transformed, .. } = prepared;
+        demand.own_images.extend(needs.job_images.iter().cloned());
+        servers.stand_in(needs.images.iter().cloned(), &transformed.scenario)?;
         demand.application_sets |= needs.kinds.iter().any(|(_, kind)| kind == "ApplicationSet");
-        demand.argocd = settings(&prepared.transformed);
+        demand.argocd = settings(transformed);
     }
     demand.images = servers.into_images();
     demand.own_images.retain(|image| !demand.images.contains_key(image));
@@ -319,8 +321,7 @@ fn notes(prepared: &Prepared<'_>) -> Vec<NotSimulated> {
         place: String::new(),
         instead: format!("at speed {}", prepared.speed),
     });
-    let needs = Needs::of(&prepared.transformed.repository, &prepared.transformed.scenario);
-    told.chain(server::notes(&prepared.served)).chain(server::notes_of_jobs(&needs)).collect()
+    told.chain(server::notes(&prepared.served)).chain(server::notes_of_jobs(&prepared.needs)).collect()
 }
 
 /// The repository at the run's speed, with the user's names.

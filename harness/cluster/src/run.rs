@@ -39,6 +39,8 @@ pub struct Rehearsal<'a> {
     pub scenario: &'a Scenario,
     /// The repository, likewise.
     pub repository: &'a Tree,
+    /// What both need of the cluster.
+    pub needs: &'a Needs,
     /// What things are called in the cluster.
     pub names: &'a Names,
     /// The name of the repository on the Git server.
@@ -155,7 +157,6 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self, Failure> {
         let scenario = rehearsal.scenario;
-        let needs = Needs::of(rehearsal.repository, scenario);
         let labels = json!({RUN_LABEL: rehearsal.run});
         let namespaces: Vec<String> = destinations(rehearsal.repository, scenario).into_iter().collect();
         let begun_at = unix_time();
@@ -164,7 +165,7 @@ impl<'a> Run<'a> {
             models::offer(server, &images.fake_inference, place, &behaviours, &labels).await?;
         }
         let followed = scenario.alerts().map(|(alert, _)| alert.clone()).collect();
-        let monitoring = Monitoring::new(server, rehearsal.names, &needs, rehearsal.speed, followed);
+        let monitoring = Monitoring::new(server, rehearsal.names, rehearsal.needs, rehearsal.speed, followed);
         let interval = scenario.cluster.scrape_interval;
         for address in monitoring.addresses() {
             prometheus::install(server, &images.prometheus, address, interval, &labels).await?;
@@ -205,13 +206,13 @@ impl<'a> Run<'a> {
             news,
             watches: JoinSet::new(),
         };
-        run.begin(&needs).await?;
+        run.begin().await?;
         Ok(run)
     }
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(), Failure> {
+    async fn begin(&mut self) -> Result<(), Failure> {
         let Rehearsal { scenario, repository, seed, speed, version, .. } = self.rehearsal;
-        self.watch(needs).await?;
+        self.watch().await?;
         let author = "Operator <operator@example.com>";
         let initial = CommitReason::Initial;
         let commit =
@@ -232,7 +233,8 @@ impl<'a> Run<'a> {
         };
         self.tell(Source::Rehearse, Event::RunStarted(started));
         self.tell(Source::Git, Event::Commit(commit.told(&scenario.repository)));
-        let notes = self.rehearsal.notes.clone().into_iter().chain(standin::told(needs.kinds.iter()));
+        let notes =
+            self.rehearsal.notes.clone().into_iter().chain(standin::told(self.rehearsal.needs.kinds.iter()));
         for note in notes.collect::<Vec<_>>() {
             self.tell(Source::Rehearse, Event::NotSimulated(note));
         }
@@ -255,8 +257,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn watch(&mut self, needs: &Needs) -> Result<(), Failure> {
-        let server = self.server;
+    async fn watch(&mut self) -> Result<(), Failure> {
+        let (server, needs) = (self.server, self.rehearsal.needs);
         let kind = ("argoproj.io/v1alpha1", "Application");
         follow(&mut self.watches, server, kind, Some(ARGOCD), self.sender.clone()).await?;
         let always = IN_NAMESPACES.iter().chain(&MONITORING);
