@@ -10,9 +10,6 @@ use serde_json::{Map, Value, json};
 /// The directory that is built.
 pub(crate) const TARGET: &str = "overlay";
 
-/// Labels and annotations that layers set in more than one field.
-pub(crate) const LABELS: [&str; 3] = ["env", "team", "note"];
-
 const NAMES: [&str; 3] = ["model", "gateway", "cache"];
 
 /// Kinds with a pod template.

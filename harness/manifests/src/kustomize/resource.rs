@@ -211,7 +211,6 @@ impl Resource {
             kind: id.gvk.kind.to_string(),
         };
         self.history.previous.push(previous);
-        self.history.shared.leave_annotations();
     }
 
     pub(crate) fn set_name(&mut self, name: &str, place: &Place) {

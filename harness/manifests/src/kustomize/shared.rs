@@ -54,14 +54,6 @@ impl Shared {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
-
-    /// The annotations were written anew, which happens whenever kustomize notes something in them
-    /// (kyaml yaml/rnode.go: setMapInMetadata).
-    pub(crate) fn leave_annotations(&mut self) {
-        for group in &mut self.0 {
-            group.retain(|field| field.len() != 3 || field[..2] != ["metadata", "annotations"]);
-        }
-    }
 }
 
 fn is_scalar(node: &Node) -> bool {
