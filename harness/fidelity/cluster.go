@@ -177,6 +177,10 @@ func (c *cluster) run() error {
 		cancel()
 		return err
 	}
+	if err := c.givePlugins(); err != nil {
+		cancel()
+		return err
+	}
 	// The run begins at a whole hour, as the simulator's does: the API keeps whole seconds, and the steps of
 	// subqueries are multiples of themselves.
 	c.started = time.Now().Truncate(time.Hour).Add(time.Hour)

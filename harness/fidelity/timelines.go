@@ -34,6 +34,7 @@ type timelineQuestion struct {
 	// Pods are by template and then by pod, both in the order of creation.
 	Pods     [][]choice       `json:"pods"`
 	Actions  []timelineAction `json:"actions"`
+	Plugins  []pluginAnswer   `json:"plugins"`
 	Duration float64          `json:"duration"`
 }
 

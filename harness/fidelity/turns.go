@@ -201,8 +201,10 @@ type queue struct {
 	late      map[any]time.Duration
 	retryAt   map[any]time.Time
 	forgotten map[any]bool
-	stopped   chan struct{}
-	once      sync.Once
+	// timers are when waits end, by item: of several the earliest counts, as in client-go's delaying queue.
+	timers  map[any]time.Time
+	stopped chan struct{}
+	once    sync.Once
 	// burst counts the turns since burstAt, a whole millisecond.
 	burst   int
 	burstAt time.Time
@@ -250,7 +252,8 @@ const negligible = 100 * time.Millisecond
 func (t *turns) queue(order int, limiter workqueue.TypedRateLimiter[any]) *queue {
 	q := &queue{turns: t, order: order, limiter: limiter, hand: make(chan any), waiting: map[any]bool{},
 		working: map[any]bool{}, again: map[any]bool{}, stopped: make(chan struct{}), recent: map[any]*recent{},
-		late: map[any]time.Duration{}, retryAt: map[any]time.Time{}, forgotten: map[any]bool{}}
+		late: map[any]time.Duration{}, retryAt: map[any]time.Time{}, forgotten: map[any]bool{},
+		timers: map[any]time.Time{}}
 	t.queues = append(t.queues, q)
 	sort.SliceStable(t.queues, func(i, j int) bool { return t.queues[i].order < t.queues[j].order })
 	return q
@@ -337,7 +340,27 @@ func (q *queue) AddAfter(item any, wait time.Duration) {
 		}
 		return
 	}
-	q.turns.at(time.Now().Add(wait), q.order, func() { q.Add(item) })
+	at := time.Now().Add(wait)
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if earlier, known := q.timers[item]; known && !earlier.After(at) {
+		return
+	}
+	q.timers[item] = at
+	q.turns.at(at, q.order, func() { q.ring(item, at) })
+}
+
+// ring is the end of a wait, unless the item came for another cause meanwhile.
+func (q *queue) ring(item any, at time.Time) {
+	q.mutex.Lock()
+	due := q.timers[item].Equal(at)
+	if due {
+		delete(q.timers, item)
+	}
+	q.mutex.Unlock()
+	if due {
+		q.Add(item)
+	}
 }
 
 func (q *queue) AddRateLimited(item any) {
@@ -354,6 +377,9 @@ func (q *queue) AddRateLimited(item any) {
 	}
 	now := time.Now()
 	if !now.Truncate(time.Millisecond).Equal(q.burstAt) || q.burst <= q.allowed() {
+		q.mutex.Lock()
+		delete(q.timers, item) // the real queue has one wait for an item, and shortens it
+		q.mutex.Unlock()
 		q.Add(item)
 		return
 	}

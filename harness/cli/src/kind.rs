@@ -111,20 +111,26 @@ pub(crate) fn run_all(
     })
 }
 
-/// What a scenario asks that the kind engine cannot do: to answer a web metric, since on a cluster that asks a real
-/// server.
+/// What a scenario asks that the kind engine cannot do: to answer a web metric or a step plugin, since on a cluster these ask
+/// a real server, and are a real program.
 ///
 /// # Errors
 /// The first that it asks.
 fn ensure_possible(scenario: &Scenario) -> Result<(), Problem> {
-    let of_url = |answer: &&Answer| matches!(answer.to, Question::Url(..));
-    if let Some(answer) = scenario.answers.iter().find(of_url) {
-        let problem = Problem::at(&answer.place, "on the engine `kind` nothing serves an answer to a URL");
-        return Err(problem.with_help(
+    let refusal = |answer: &Answer| {
+        let what = match answer.to {
+            Question::Url(..) => "nothing serves an answer to a URL",
+            Question::Plugin(..) => "no plugin of a step is installed",
+            Question::Job(..) => return None,
+        };
+        Some(Problem::at(&answer.place, format!("on the engine `kind` {what}")))
+    };
+    match scenario.answers.iter().find_map(refusal) {
+        Some(problem) => Err(problem.with_help(
             "run the scenario with the engine `sim`; on a cluster web metrics ask the real server, and Jobs run for real",
-        ));
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn folder(how: &OnCluster) -> Option<PathBuf> {

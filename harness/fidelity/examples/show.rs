@@ -9,6 +9,7 @@ fn main() {
     let family = match args.next().as_deref() {
         Some("routed") => fidelity::Family::Routed,
         Some("blue-green") => fidelity::Family::BlueGreen,
+        Some("plugins") => fidelity::Family::Plugins,
         Some("experiments") => fidelity::Family::Experiments,
         Some(_) | None => fidelity::Family::Basic,
     };

@@ -36,6 +36,9 @@ pub struct Case {
     pub pod_start: u32,
     /// What people do.
     pub actions: Vec<Action>,
+    /// What plugins of steps say; of several that fit the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginAnswer>,
     /// How long the run lasts.
     pub duration: u32,
 }
@@ -74,6 +77,28 @@ pub struct Fault {
     pub until: u32,
     pub errors: Option<u32>,
     pub latency: Option<(u32, u32)>,
+}
+
+/// What plugins of a name say of an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginAnswer {
+    /// Their name; `*` stands for any text without a slash.
+    pub plugin: String,
+    /// `Run`, `Terminate` or `Abort`.
+    pub operation: String,
+    /// Until when it is given; 0 for ever.
+    pub until: u32,
+    /// How long a run takes.
+    pub takes: u32,
+    /// What is said then.
+    pub phase: String,
+    /// What is said beside.
+    pub message: String,
+    /// After which time a run wants to be asked again.
+    pub requeue_after: u32,
+    /// The call fails with this text; empty where it does not.
+    pub unreachable: String,
 }
 
 /// Something that a person does.

@@ -12,6 +12,7 @@ use crate::case::{Act, Action, Case, Fault, Model, Template};
 
 mod blue_green;
 mod experiments;
+mod plugins;
 mod routed;
 
 /// The gates that steps and background analysis refer to.
@@ -28,6 +29,8 @@ pub enum Family {
     BlueGreen,
     /// A canary, with or without a router, with experiments among its steps.
     Experiments,
+    /// A canary, with or without a router, with plugins among its steps.
+    Plugins,
 }
 
 impl Family {
@@ -38,6 +41,7 @@ impl Family {
             Self::Routed => routed::case(seed),
             Self::BlueGreen => blue_green::case(seed),
             Self::Experiments => experiments::case(seed),
+            Self::Plugins => plugins::case(seed),
         }
     }
 }
@@ -64,6 +68,7 @@ fn basic(seed: u64) -> Case {
         scrape_interval: draw.of(&[5, 10, 15, 30]),
         pod_start: draw.between(1, 3),
         actions: Vec::new(),
+        plugins: Vec::new(),
         duration: draw.of(&[1200, 1800, 2700]),
     };
     case.actions = draw.actions(&case);

@@ -47,12 +47,13 @@ impl Oracle {
         }
         let _ = fs::remove_dir_all(programs.join(name));
         let fresh = programs.join(name).join("program");
-        let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(&fresh).arg(".").current_dir(&folder);
-        let built = go.status().unwrap_or_else(|error| {
-            panic!("the feature `oracle` needs Go 1.26: `go` cannot be started: {error}")
-        });
-        assert!(built.success(), "`go build` in {} failed: {built}", folder.display());
+        if folder.join("standin").is_dir() {
+            run_go(&["run", "./standin", path(&programs.join(name))], &folder);
+            let modules = programs.join(name).join("go.mod");
+            run_go(&["build", "-modfile", path(&modules), "-mod=mod", "-o", path(&fresh), "."], &folder);
+        } else {
+            run_go(&["build", "-o", path(&fresh), "."], &folder);
+        }
         fs::rename(&fresh, &program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         Self { program }
     }
@@ -83,15 +84,34 @@ impl Oracle {
     }
 }
 
+fn path(path: &Path) -> &str {
+    path.to_str().expect("the checkout's path is Unicode")
+}
+
+/// Runs Go in a folder.
+fn run_go(arguments: &[&str], folder: &Path) {
+    let ended = Command::new("go").args(arguments).current_dir(folder).status().unwrap_or_else(|error| {
+        panic!("the feature `oracle` needs Go 1.26: `go` cannot be started: {error}")
+    });
+    assert!(ended.success(), "`go {}` in {} failed: {ended}", arguments.join(" "), folder.display());
+}
+
 fn read<A: DeserializeOwned>(line: &str, question: &Value) -> A {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\nfor the question {question}"))
 }
 
-/// What a program is made of: its sources, and the versions and sums of its modules.
+/// What a program is made of: its sources, what it is built with, and the versions and sums of its modules.
 fn digest(folder: &Path) -> String {
-    let unreadable = |error| panic!("{}: {error}", folder.display());
-    let entries = fs::read_dir(folder).unwrap_or_else(unreadable);
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let files_of = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<PathBuf>>()
+    };
+    let mut files = files_of(folder);
+    for parts in ["standin", "standin/client", "upstream"].map(|parts| folder.join(parts)) {
+        if parts.is_dir() {
+            files.extend(files_of(&parts));
+        }
+    }
     files.sort();
     let mut digest = Sha256::new();
     for file in files.iter().filter(|file| {

@@ -16,7 +16,7 @@ use units::{Duration, Time};
 use crate::account::{
     Account, Measurement, NOT_COMPARED, Pods, ROLE, Run, Size, State, without_hash, without_hashes,
 };
-use crate::case::{Act, Case, Model, ROLLOUT};
+use crate::case::{Act, Case, Model, PluginAnswer, ROLLOUT};
 
 const SEED: u64 = 1;
 
@@ -101,6 +101,7 @@ impl Case {
                 "pod_start": seconds(self.pod_start),
                 "scrape_interval": seconds(self.scrape_interval),
             },
+            "answers": self.plugins.iter().map(answer).collect::<Vec<Value>>(),
             "events": events,
             "expect": expected,
             "duration": seconds(self.duration),
@@ -117,6 +118,24 @@ fn is_compared(what: &str) -> bool {
 
 fn seconds(count: u32) -> String {
     format!("{count}s")
+}
+
+fn answer(of: &PluginAnswer) -> Value {
+    let mut answer = json!({"plugin": of.plugin, "operation": of.operation});
+    if of.until > 0 {
+        answer["until"] = json!(seconds(of.until));
+    }
+    if of.takes > 0 {
+        answer["takes"] = json!(seconds(of.takes));
+    }
+    if of.unreachable.is_empty() {
+        answer["phase"] = json!(of.phase);
+        answer["message"] = json!(of.message);
+        answer["requeue_after"] = json!(seconds(of.requeue_after));
+    } else {
+        answer["unreachable"] = json!(of.unreachable);
+    }
+    answer
 }
 
 fn event(at: u64, act: &Act) -> Value {

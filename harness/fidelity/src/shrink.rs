@@ -33,6 +33,9 @@ fn candidates(case: &Case) -> Vec<Case> {
     for index in 0..case.actions.len() {
         add(&|case| drop(case.actions.remove(index)));
     }
+    for index in 0..case.plugins.len() {
+        add(&|case| drop(case.plugins.remove(index)));
+    }
     for index in 0..case.steps.len() {
         add(&|case| drop(case.steps.remove(index)));
     }

@@ -29,6 +29,7 @@ impl Case {
             "scrapeInterval": self.scrape_interval,
             "pods": pods,
             "actions": actions,
+            "plugins": self.plugins,
             "duration": self.duration,
         })
     }

@@ -106,8 +106,13 @@ fn run_all(oracle: &Oracle, family: Family, seeds: &[u64]) -> BTreeMap<u64, Outc
 }
 
 /// The families, and how many fixed cases of each are compared unless `FIDELITY_CASES` says how many.
-const FAMILIES: [(Family, u64); 4] =
-    [(Family::Basic, 120), (Family::Routed, 60), (Family::BlueGreen, 60), (Family::Experiments, 60)];
+const FAMILIES: [(Family, u64); 5] = [
+    (Family::Basic, 120),
+    (Family::Routed, 60),
+    (Family::BlueGreen, 60),
+    (Family::Experiments, 60),
+    (Family::Plugins, 60),
+];
 
 /// How many cases agree.
 #[derive(Default)]

@@ -324,7 +324,6 @@ spec:
             "15:spec.template.spec.containers[0].lifecycle",
             "19:spec.strategy.canary.trafficRouting.istio",
             "22:spec.strategy.canary.steps[0].setHeaderRoute",
-            "24:spec.strategy.canary.steps[2].plugin",
         ]
     );
     assert_eq!(unknown, Vec::<String>::new());

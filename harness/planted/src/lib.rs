@@ -102,6 +102,12 @@ bugs! {
     JobOutlivesItsRun,
     /// One Job more than `measurementRetention` is kept.
     JobRetentionPlusOne,
+    /// The plugin of a step is asked again by every pass.
+    PluginAskedByEveryPass,
+    /// Plugins are not asked to take back what they did before an abort.
+    PluginNotTakenBack,
+    /// A later wait of a work queue takes the place of an earlier one.
+    LaterWaitCounts,
     /// The name of a generated ConfigMap does not depend on its data.
     HashWithoutData,
     /// Self-heal follows self-heal at once.

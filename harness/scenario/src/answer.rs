@@ -7,19 +7,19 @@ use yaml::{Node, Place, Problem};
 
 use crate::{raw, read};
 
-/// An answer to the metrics of AnalysisRuns that ask something outside of the pipeline. Of several that fit
-/// the first in the file is given.
+/// An answer to what asks something outside of the pipeline: a metric of an AnalysisRun, or a step that runs a plugin. Of
+/// several that fit the first in the file is given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// What is asked and what comes back.
     pub to: Question,
-    /// The model version that the AnalysisRun judges; `None` for any.
+    /// The model version under test; `None` for any.
     pub model: Option<String>,
     /// From when it is given, counted from the start of the run.
     pub from: Duration,
     /// Until when it is given.
     pub until: Option<Duration>,
-    /// How long the answer, or the Job, takes.
+    /// How long the answer, the Job or the plugin's run takes.
     pub takes: Duration,
     /// Where it stands.
     pub place: Place,
@@ -32,6 +32,71 @@ pub enum Question {
     Url(Pattern, Reply),
     /// The Job of a metric of this name runs.
     Job(Pattern, JobEnd),
+    /// A step asks the plugin of this name to do this.
+    Plugin(Pattern, PluginOperation, PluginReply),
+}
+
+/// What a step plugin is asked to do (argo-rollouts v1.10.1 `pkg/apis/rollouts/v1alpha1/types.go: StepPluginOperation`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
+pub enum PluginOperation {
+    /// The work of the step.
+    Run,
+    /// To stop a run because of a full promotion.
+    Terminate,
+    /// To take a run back because the update is aborted.
+    Abort,
+}
+
+impl PluginOperation {
+    /// The name as upstream spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Run => "Run",
+            Self::Terminate => "Terminate",
+            Self::Abort => "Abort",
+        }
+    }
+}
+
+/// What a step plugin says of an operation (`StepPluginPhase`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
+pub enum PluginPhase {
+    /// It is not over.
+    Running,
+    /// It is done.
+    Successful,
+    /// It is not done and never will be.
+    Failed,
+    /// It cannot be said.
+    Error,
+}
+
+impl PluginPhase {
+    /// The name as upstream spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Successful => "Successful",
+            Self::Failed => "Failed",
+            Self::Error => "Error",
+        }
+    }
+}
+
+/// What comes back from a step plugin (`utils/plugin/types/steps.go: RpcStepResult`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginReply {
+    /// A result.
+    Result {
+        /// What it says of the operation.
+        phase: PluginPhase,
+        /// What it says beside.
+        message: String,
+        /// After which time it wants to be asked again.
+        requeue_after: Duration,
+    },
+    /// The call fails with this text.
+    Unreachable(String),
 }
 
 /// What comes back from a URL.
@@ -96,7 +161,7 @@ impl Answer {
         read::answer(node)
     }
 
-    /// Whether it is given at a time, counted from the start of the run, to a run that judges this model.
+    /// Whether it is given at a time, counted from the start of the run, with this model under test.
     pub fn fits(&self, at: Duration, model: Option<&str>) -> bool {
         self.from <= at
             && self.until.is_none_or(|until| at < until)

@@ -51,7 +51,7 @@ pub(crate) struct File {
     /// The cluster around the pipeline.
     #[serde(default)]
     pub(crate) cluster: Cluster,
-    /// What metrics are answered that ask something outside of the pipeline: web metrics and Jobs.
+    /// What is answered that asks something outside of the pipeline: web metrics, Jobs, plugins of steps.
     #[serde(default)]
     pub(crate) answers: Vec<FromNode<Answer>>,
     /// What is done, and when.

@@ -3,8 +3,8 @@
 
 use scenario::{
     Action, Anchor, ApplicationState, Bound, Claim, Cluster, Comparison, HealthWord, JobEnd, Limit, Merge,
-    Pattern, Question, Reached, Reply, RequestFilter, RequestKind, RevertTarget, RolloutState, RolloutWord,
-    Scenario, State, SyncWord, Trigger,
+    Pattern, PluginOperation, PluginPhase, PluginReply, Question, Reached, Reply, RequestFilter, RequestKind,
+    RevertTarget, RolloutState, RolloutWord, Scenario, State, SyncWord, Trigger,
 };
 use units::{Duration, Rate, Ratio};
 use yaml::Value;
@@ -63,13 +63,31 @@ fn answers_are_read_with_their_times_and_bodies() {
         Reply::Unreachable("connection refused".into()),
     );
     assert_eq!(answers[1].to, unreachable);
-    let jobs: Vec<_> = answers[6..].iter().map(|answer| &answer.to).collect();
+    let jobs: Vec<_> = answers[6..9].iter().map(|answer| &answer.to).collect();
     let job = |name: &str, end| Question::Job(Pattern::new(name), end);
     assert_eq!(
         jobs,
         [&job("suite", JobEnd::Complete), &job("*", JobEnd::Complete), &job("other", JobEnd::Failed)]
     );
     assert_eq!(answers[7].takes, Duration::from_secs(90));
+    let plugin = |name: &str, operation, reply| Question::Plugin(Pattern::new(name), operation, reply);
+    let said = |phase, message: &str, seconds| PluginReply::Result {
+        phase,
+        message: message.to_owned(),
+        requeue_after: Duration::from_secs(seconds),
+    };
+    assert_eq!(
+        answers[9].to,
+        plugin("example/smoke-test", PluginOperation::Run, said(PluginPhase::Running, "3 of 12", 60))
+    );
+    assert_eq!(
+        answers[10].to,
+        plugin("example/*", PluginOperation::Run, said(PluginPhase::Successful, "", 0))
+    );
+    assert_eq!(answers[10].takes, Duration::from_mins(4));
+    assert_eq!(answers[11].to, plugin("*", PluginOperation::Abort, said(PluginPhase::Failed, "", 0)));
+    let shut_down = PluginReply::Unreachable("connection is shut down".to_owned());
+    assert_eq!(answers[12].to, plugin("*", PluginOperation::Terminate, shut_down));
 }
 
 #[test]

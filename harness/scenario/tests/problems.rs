@@ -121,6 +121,13 @@ fn what_is_wrong_with_an_answer() {
     shown!(table(&[
         ("to nothing", one("{ body: ok }")),
         ("to a URL and to a Job", one("{ url: 'http://a/b', job: suite }")),
+        ("to a URL and to a plugin", one("{ url: 'http://a/b', plugin: a/b }")),
+        ("an end of a plugin", one("{ plugin: a/b, ends: Failed }")),
+        ("a phase of a Job", one("{ job: suite, phase: Failed }")),
+        ("a cause of a Job", one("{ job: suite, unreachable: gone }")),
+        ("a phase that is none", one("{ plugin: a/b, phase: Done }")),
+        ("an operation that takes time", one("{ plugin: a/b, operation: Abort, takes: 1m }")),
+        ("a phase of what is unreachable", one("{ plugin: a/b, unreachable: gone, phase: Failed }")),
         ("a misspelt key", one("{ url: 'http://a/b', boddy: ok }")),
         ("an end of a URL", one("{ url: 'http://a/b', ends: Failed }")),
         ("a body of a Job", one("{ job: suite, body: ok }")),

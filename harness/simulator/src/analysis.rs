@@ -6,7 +6,6 @@
 //! Web and Job metrics are answered by the scenario. Other providers are not simulated: a run that has one
 //! ends the rehearsal by name.
 
-mod answers;
 mod assess;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -25,6 +24,7 @@ mod waiting;
 mod web;
 
 pub(crate) use assess::badness;
+pub(crate) use measure::problem;
 pub(crate) use range::Range;
 pub(crate) use run::reconcile;
 pub use run::{AnalysisRun, Measurement, MetricResult, RunStatus};

@@ -1,8 +1,9 @@
 //! The clock and the queue: what happens next, in one order.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
+use planted::Bug;
 use units::Time;
 
 /// Virtual time and everything that is due, now or later.
@@ -14,17 +15,26 @@ use units::Time;
 pub struct Kernel<T> {
     now: Time,
     /// The next one first. One that was asked for twice lies here twice and is handed out once.
-    queue: BinaryHeap<Reverse<(Time, T)>>,
+    queue: BinaryHeap<Reverse<(Time, T, Cause)>>,
+    /// When the timers of tasks are due. A timer in the queue at another time is void.
+    timers: BTreeMap<T, Time>,
     steps: u64,
 }
 
-impl<T: Ord> Default for Kernel<T> {
+/// Why a task lies in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Asked,
+    Timer,
+}
+
+impl<T: Ord + Copy> Default for Kernel<T> {
     fn default() -> Self {
-        Self { now: Time::ZERO, queue: BinaryHeap::new(), steps: 0 }
+        Self { now: Time::ZERO, queue: BinaryHeap::new(), timers: BTreeMap::new(), steps: 0 }
     }
 }
 
-impl<T: Ord> Kernel<T> {
+impl<T: Ord + Copy> Kernel<T> {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.now
@@ -42,12 +52,25 @@ impl<T: Ord> Kernel<T> {
 
     /// Asks for `task` at `at`; a time that has passed means now.
     pub fn wake_at(&mut self, at: Time, task: T) {
-        self.queue.push(Reverse((at.max(self.now), task)));
+        self.queue.push(Reverse((at.max(self.now), task, Cause::Asked)));
+    }
+
+    /// Asks for `task` at `at`, as a controller does that wants its key again: of several times that it names the
+    /// earliest counts, and none any more once the task was handed out for whatever cause (client-go
+    /// `util/workqueue/delaying_queue.go: insert`, for a queue to which events come by `AddRateLimited`).
+    pub fn requeue_at(&mut self, at: Time, task: T) {
+        let at = at.max(self.now);
+        let replaces = planted::is(Bug::LaterWaitCounts);
+        if self.timers.get(&task).is_some_and(|earlier| *earlier <= at && !replaces) {
+            return;
+        }
+        self.timers.insert(task, at);
+        self.queue.push(Reverse((at, task, Cause::Timer)));
     }
 
     /// When the next task is due; `None` when nothing is.
     pub fn next_at(&self) -> Option<Time> {
-        self.queue.peek().map(|Reverse((at, _))| *at)
+        self.queue.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// Hands out the next task, moving the clock to it. `None` when nothing is due until `limit`; the
@@ -59,12 +82,23 @@ impl<T: Ord> Kernel<T> {
             return None;
         };
         self.now = at;
-        let Reverse(next) = self.queue.pop()?;
-        while self.queue.peek().is_some_and(|Reverse(same)| *same == next) {
+        let Reverse((_, task, _)) = self.queue.pop()?;
+        while self.queue.peek().is_some_and(|Reverse(same)| (same.0, same.1) == (at, task)) {
             self.queue.pop();
         }
+        self.timers.remove(&task);
+        self.drop_void_timers();
         self.steps += 1;
-        Some(next.1)
+        Some(task)
+    }
+
+    /// What is next is no void timer.
+    fn drop_void_timers(&mut self) {
+        while let Some(Reverse((at, task, Cause::Timer))) = self.queue.peek()
+            && self.timers.get(task) != Some(at)
+        {
+            self.queue.pop();
+        }
     }
 }
 
@@ -101,6 +135,31 @@ mod tests {
         assert_eq!(kernel.next(Time::from_secs(10)), Some(()));
         assert_eq!(kernel.next(Time::from_secs(3)), None);
         assert_eq!(kernel.now(), Time::from_secs(10));
+    }
+
+    #[test]
+    fn of_several_timers_of_a_task_the_earliest_counts_until_it_is_handed_out() {
+        let mut kernel = Kernel::default();
+        for at in [20, 10, 30] {
+            kernel.requeue_at(Time::from_secs(at), "a");
+        }
+        kernel.requeue_at(Time::from_secs(15), "b");
+        kernel.wake_at(Time::from_secs(12), "b");
+        let order: Vec<(Time, &str)> =
+            std::iter::from_fn(|| kernel.next(Time::from_secs(60)).map(|task| (kernel.now(), task)))
+                .collect();
+        assert_eq!(order, [(Time::from_secs(10), "a"), (Time::from_secs(12), "b")]);
+        assert_eq!(kernel.next_at(), None);
+    }
+
+    #[test]
+    fn a_void_timer_does_not_swallow_what_is_asked_for_at_its_time() {
+        let mut kernel = Kernel::default();
+        kernel.requeue_at(Time::from_secs(20), ());
+        kernel.requeue_at(Time::from_secs(10), ());
+        kernel.wake_at(Time::from_secs(20), ());
+        assert_eq!(kernel.next(Time::from_secs(60)), Some(()));
+        assert_eq!((kernel.next(Time::from_secs(60)), kernel.now()), (Some(()), Time::from_secs(20)));
     }
 
     #[test]

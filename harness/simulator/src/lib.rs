@@ -23,6 +23,7 @@ pub mod traffic;
 
 mod actions;
 mod alerts;
+mod answers;
 mod observe;
 mod run;
 #[cfg(test)]

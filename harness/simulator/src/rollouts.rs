@@ -28,6 +28,7 @@ mod observed;
 mod operate;
 mod pass;
 mod pause;
+mod plugins;
 mod promotion;
 mod replicas;
 mod restart;
@@ -52,6 +53,7 @@ pub(crate) use operate::operate;
 pub(crate) use retry::is_put_off;
 
 pub(crate) use pass::reconcile;
+pub use plugins::PluginStatus;
 pub use status::{
     BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
     RolloutState, RunReference,

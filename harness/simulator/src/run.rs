@@ -77,7 +77,7 @@ pub fn simulate(input: &Input<'_>) -> Result<Run, Problem> {
         return Err(problem);
     }
     traffic::close(&mut world);
-    let unused_answers = world.analysis.unused_answers(&world.scenario.answers);
+    let unused_answers = world.questions.unused(&world.scenario.answers);
     world.emit(Source::Rehearse, Event::RunEnded(RunEnded { reason, unused_answers }));
     Ok(Run { tasks: world.kernel.steps(), timeline: Timeline { entries: world.entries } })
 }

@@ -6,6 +6,7 @@ use timeline::{Entry, Event, NotSimulated, Recorded, ResourceName, Source};
 use units::Time;
 use yaml::Problem;
 
+use crate::answers::Questions;
 use crate::api::{Api, ObjectId};
 use crate::kernel::Kernel;
 use crate::run::Options;
@@ -76,6 +77,8 @@ pub struct World<'a> {
     pub kubernetes: kubernetes::State,
     pub(crate) rollouts: rollouts::State,
     pub(crate) analysis: analysis::State,
+    /// What was asked that the scenario answers.
+    pub(crate) questions: Questions,
     /// Prometheus: targets and samples.
     pub prometheus: prometheus::State,
     /// The clients and what they experienced.
@@ -102,6 +105,7 @@ impl<'a> World<'a> {
             kubernetes: kubernetes::State::default(),
             rollouts: rollouts::State::default(),
             analysis: analysis::State::default(),
+            questions: Questions::default(),
             prometheus: prometheus::State::new(traffic.buckets()),
             traffic,
             actions: actions::State::new(scenario, options.speed),

@@ -84,3 +84,13 @@ fn a_cluster_serves_no_answers_to_urls() {
     let outcome = room.rehearse(&["compare", "gate.yaml"]);
     outcome.refused(2, &[&["on the engine `kind` nothing serves an answer to a URL"]]);
 }
+
+#[test]
+fn a_cluster_has_no_plugins_of_steps() {
+    let plugin = |text: String| {
+        let (before, after) = text.split_once("answers:\n").unwrap();
+        format!("{before}answers:\n  - {{ plugin: example/smoke-test, takes: 1m }}\n{after}")
+    };
+    let outcome = room(plugin).rehearse(&["run", "gate.yaml", "--engine", "kind"]);
+    outcome.refused(2, &[&["on the engine `kind` no plugin of a step is installed", "gate.yaml:11:5"]]);
+}

@@ -338,12 +338,20 @@ pub struct Step {
     /// Mirror requests.
     #[serde(default)]
     pub set_mirror_route: Option<RouteStep>,
-    /// Run a plugin; not modelled.
+    /// Run a plugin and wait for its end.
     #[serde(default)]
-    pub plugin: Option<Json>,
+    pub plugin: Option<PluginStep>,
     /// Where it stands.
     #[serde(skip)]
     pub place: Option<Place>,
+}
+
+/// A step that runs a plugin (`PluginStep`); its `config` is the plugin's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct PluginStep {
+    /// The plugin.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// What decides when a step is complete.

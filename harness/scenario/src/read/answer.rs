@@ -4,35 +4,18 @@ use units::Duration;
 use yaml::{Node, Problem, Value, decode, did_you_mean};
 
 use super::check;
-use crate::raw::answer::{OF_JOB, OF_URL};
+use crate::raw::answer::SUBJECTS;
 use crate::raw::{self, Text};
-use crate::{Answer, JobEnd, Pattern, Question, Reply};
+use crate::{Answer, JobEnd, Pattern, PluginOperation, PluginPhase, PluginReply, Question, Reply};
 
-const EXAMPLE: &str =
-    "write `url: http://quality.evaluation.svc/score` for web metrics, or `job: <metric>` for Jobs";
+const EXAMPLE: &str = "write `url: http://quality.evaluation.svc/score` for web metrics, `job: <metric>` for Jobs, or \
+                       `plugin: <name>` for plugins of steps";
 
 /// Reads an entry.
 pub(super) fn read(node: &Node) -> Result<Answer, Problem> {
     let raw: raw::Answer = decode(node)?;
     let at = |key: &str| node.get(key).unwrap_or(node);
-    let to = match (&raw.url, &raw.job) {
-        (Some(Text(url)), None) => {
-            foreign_keys(node, &OF_JOB, "job")?;
-            check::not_empty("url", url, at("url"))?;
-            Question::Url(Pattern::new(url), reply(&raw, node)?)
-        }
-        (None, Some(Text(job))) => {
-            foreign_keys(node, &OF_URL, "url")?;
-            check::not_empty("job", job, at("job"))?;
-            Question::Job(Pattern::new(job), raw.ends.unwrap_or(JobEnd::Complete))
-        }
-        (Some(_), Some(_)) => {
-            return Err(at("job").problem("an answer has `url` and `job`").with_help("write one for each"));
-        }
-        (None, None) => {
-            return Err(node.problem("an answer does not say what it is to").with_help(EXAMPLE));
-        }
-    };
+    let to = question(&raw, node)?;
     let from = raw.from.unwrap_or(Duration::ZERO);
     check::time(from, at("from"))?;
     if let Some(until) = raw.until {
@@ -45,6 +28,34 @@ pub(super) fn read(node: &Node) -> Result<Answer, Problem> {
     check::time(takes, at("takes"))?;
     let model = raw.model.map(|Text(model)| model);
     Ok(Answer { to, model, from, until: raw.until, takes, place: node.place.clone() })
+}
+
+/// What it is to, and what comes back.
+fn question(raw: &raw::Answer, node: &Node) -> Result<Question, Problem> {
+    let at = |key: &str| node.get(key).unwrap_or(node);
+    let to = |subject: &str, Text(name): &Text| {
+        foreign_keys(node, subject)?;
+        check::not_empty(subject, name, at(subject))?;
+        Ok::<_, Problem>(Pattern::new(name))
+    };
+    match (&raw.url, &raw.job, &raw.plugin) {
+        (Some(url), None, None) => Ok(Question::Url(to("url", url)?, reply(raw, node)?)),
+        (None, Some(job), None) => Ok(Question::Job(to("job", job)?, raw.ends.unwrap_or(JobEnd::Complete))),
+        (None, None, Some(plugin)) => {
+            let operation = raw.operation.unwrap_or(PluginOperation::Run);
+            Ok(Question::Plugin(to("plugin", plugin)?, operation, said(raw, node)?))
+        }
+        (None, None, None) => Err(node.problem("an answer does not say what it is to").with_help(EXAMPLE)),
+        (_, _, _) => {
+            let subjects: Vec<&str> = SUBJECTS
+                .map(|(subject, _)| subject)
+                .into_iter()
+                .filter(|key| node.get(key).is_some())
+                .collect();
+            let problem = at(subjects[1]).problem(format!("an answer has `{}`", subjects.join("` and `")));
+            Err(problem.with_help("write one for each"))
+        }
+    }
 }
 
 /// An answer about a model version that has no entry in `models`.
@@ -63,22 +74,55 @@ pub(super) fn unknown_model(answer: &Answer, models: Option<&Node>) -> Option<Pr
     })
 }
 
-/// A key that goes with the other kind of answer.
-fn foreign_keys(node: &Node, keys: &[&str], subject: &str) -> Result<(), Problem> {
-    match keys.iter().find_map(|key| Some((key, node.get(key)?))) {
-        Some((key, value)) => Err(value.problem(format!("`{key}` goes with `{subject}`"))),
+/// A key that goes with other kinds of answers only.
+fn foreign_keys(node: &Node, subject: &str) -> Result<(), Problem> {
+    let keys = SUBJECTS.iter().flat_map(|(_, keys)| *keys);
+    let mut foreign = keys.filter(|key| !subjects_with(key).contains(&subject));
+    match foreign.find_map(|key| Some((key, node.get(key)?))) {
+        Some((key, value)) => {
+            Err(value.problem(format!("`{key}` goes with `{}`", subjects_with(key).join("` and `"))))
+        }
         None => Ok(()),
+    }
+}
+
+fn subjects_with(key: &str) -> Vec<&'static str> {
+    SUBJECTS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(subject, _)| *subject).collect()
+}
+
+/// What a plugin says.
+fn said(raw: &raw::Answer, node: &Node) -> Result<PluginReply, Problem> {
+    let at = |key: &str| node.get(key).unwrap_or(node);
+    if raw.operation.is_some_and(|operation| operation != PluginOperation::Run) && raw.takes.is_some() {
+        let problem = at("takes").problem("only the operation Run takes time");
+        return Err(problem.with_help("Argo Rollouts waits for Terminate and Abort; leave `takes` out"));
+    }
+    if let Some(cause) = unreachable(raw, node, &["phase", "message", "requeue_after"])? {
+        return Ok(PluginReply::Unreachable(cause));
+    }
+    let requeue_after = raw.requeue_after.unwrap_or(Duration::ZERO);
+    check::time(requeue_after, at("requeue_after"))?;
+    Ok(PluginReply::Result {
+        phase: raw.phase.unwrap_or(PluginPhase::Successful),
+        message: raw.message.as_ref().map(|Text(message)| message.clone()).unwrap_or_default(),
+        requeue_after,
+    })
+}
+
+/// Why nothing comes back; then there is nothing else to say.
+fn unreachable(raw: &raw::Answer, node: &Node, others: &[&str]) -> Result<Option<String>, Problem> {
+    let Some(Text(cause)) = &raw.unreachable else { return Ok(None) };
+    check::not_empty("unreachable", cause, node.get("unreachable").unwrap_or(node))?;
+    match others.iter().find_map(|key| Some((key, node.get(key)?))) {
+        Some((key, value)) => Err(value.problem(format!("what is `unreachable` gives no `{key}`"))),
+        None => Ok(Some(cause.clone())),
     }
 }
 
 fn reply(raw: &raw::Answer, node: &Node) -> Result<Reply, Problem> {
     let at = |key: &str| node.get(key).unwrap_or(node);
-    if let Some(Text(cause)) = &raw.unreachable {
-        check::not_empty("unreachable", cause, at("unreachable"))?;
-        return match ["status", "body"].iter().find_map(|key| Some((key, node.get(key)?))) {
-            Some((key, value)) => Err(value.problem(format!("what is `unreachable` gives no `{key}`"))),
-            None => Ok(Reply::Unreachable(cause.clone())),
-        };
+    if let Some(cause) = unreachable(raw, node, &["status", "body"])? {
+        return Ok(Reply::Unreachable(cause));
     }
     let status = raw.status.unwrap_or(200);
     if !(200..600).contains(&status) {

@@ -16,11 +16,11 @@ use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
 
-use super::answers::{Asked, Questions};
 use super::measure::{Step, Taken, UnderWay, other_provider};
 use super::plan::{Plan, PlannedMetric};
 use super::run::{MetricResult, RunStatus};
 use super::{assess, job, metric, query, web};
+use crate::answers::{Asked, Questions};
 use crate::prometheus::{QueryResult, State};
 
 /// An AnalysisRun over samples that are all there from the start; a query sees those until its time.

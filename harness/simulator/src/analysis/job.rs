@@ -12,10 +12,10 @@ use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
 
-use super::answers::Asked;
 use super::measure::{Step, Taken, UnderWay, problem};
 use super::run::{Measurement, MetricResult};
 use crate::World;
+use crate::answers::Asked;
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{self, as_job};
 
@@ -37,10 +37,10 @@ pub(super) fn start(
     template: &Template,
 ) -> Result<Step, Problem> {
     check(metric, template)?;
-    let asked = Asked::now(world, id);
+    let asked = Asked::by_run(world, id);
     let place = metric.places.job.as_ref();
     let answers = &world.scenario.answers;
-    let (end, takes) = world.analysis.questions.job(answers, &metric.name, &asked, place)?;
+    let (end, takes) = world.questions.job(answers, &metric.name, &asked, place)?;
     let object = world.api.get(id);
     let Body::AnalysisRun(run) = &object.body else {
         return Err(Problem::new("only a run has measurements"));

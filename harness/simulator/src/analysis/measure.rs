@@ -99,7 +99,7 @@ impl Taken {
     }
 }
 
-pub(super) fn problem(place: Option<&Place>, message: String) -> Problem {
+pub(crate) fn problem(place: Option<&Place>, message: String) -> Problem {
     match place {
         Some(place) => Problem::at(place, message),
         None => Problem::new(message),

@@ -265,7 +265,7 @@ fn answers_that_are_never_given_are_told_with_the_reason() {
     let told = story(&world).join(", ");
     assert!(told.contains("score 1 Successful") && told.contains("suite 1 Successful"), "{told}");
     assert_eq!(
-        world.analysis.unused_answers(&world.scenario.answers),
+        world.questions.unused(&world.scenario.answers),
         [
             "the answer to url http://quality.evaluation/scores was never given: no web metric asks it; \
              did you mean `http://quality.evaluation/score`?",

@@ -3,18 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use scenario::Answer;
 use units::{Duration, Time};
 
-use super::answers::Questions;
 use super::measure::Step;
 use crate::api::ObjectId;
 
-/// What the controller keeps in mind between the tasks of one pass, and what it asked so far.
+/// What the controller keeps in mind between the tasks of one pass.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     passes: BTreeMap<ObjectId, (Time, Pass)>,
-    pub(super) questions: Questions,
 }
 
 /// A pass, once everything that was due is measured.
@@ -40,11 +37,6 @@ impl Pass {
 }
 
 impl State {
-    /// The answers that were never given, and why, for people.
-    pub(crate) fn unused_answers(&self, answers: &[Answer]) -> Vec<String> {
-        self.questions.unused(answers)
-    }
-
     /// Whether a pass over this run waits now.
     pub(super) fn is_waiting(&self, id: ObjectId, now: Time) -> bool {
         self.passes.get(&id).is_some_and(|(until, _)| *until > now)

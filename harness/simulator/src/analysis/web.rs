@@ -9,11 +9,11 @@ use timeline::AnalysisPhase;
 use units::Duration;
 use yaml::{Place, Problem};
 
-use super::answers::Asked;
 use super::measure::{Taken, problem};
 use super::plan::PlannedMetric;
 use super::{decide, help};
 use crate::World;
+use crate::answers::Asked;
 use crate::api::ObjectId;
 use crate::prometheus::dial;
 
@@ -47,10 +47,10 @@ pub(super) fn measure(
     if let Err(cause) = dial(world, &web.url) {
         return Ok(request.failed(&cause, &help::unresolved(&web.url)));
     }
-    let asked = Asked::now(world, id);
+    let asked = Asked::by_run(world, id);
     let place = planned.checked.places.url.as_ref();
     let answers = &world.scenario.answers;
-    let (reply, takes) = world.analysis.questions.url(answers, &web.url, &asked, place)?;
+    let (reply, takes) = world.questions.url(answers, &web.url, &asked, place)?;
     request.answered(planned, reply, takes)
 }
 

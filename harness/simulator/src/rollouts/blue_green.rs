@@ -172,7 +172,7 @@ impl<'p> BlueGreen<'p> {
         } else if let Some(end) =
             switch_time(&self.pass.before, &self.strategy).filter(|end| *end > self.pass.now)
         {
-            world.kernel.wake_at(end, Task::Rollout(self.pass.id));
+            world.kernel.requeue_at(end, Task::Rollout(self.pass.id));
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
             let message = format!("The Rollout \"{}\" is invalid: {error}", spec.metadata.name);
             refuse(world, id, &spec, &state, &message);
             let again = world.now() + WORKLOAD_RETRY;
-            world.kernel.wake_at(again, Task::Rollout(id));
+            world.kernel.requeue_at(again, Task::Rollout(id));
             return None;
         }
     };
@@ -84,6 +84,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         current_experiment: None,
         weights: state.weights.clone(),
         routes: state.routes.clone(),
+        plugins: None,
+        plugin_error: false,
         before: state,
         rollout,
     };

@@ -156,18 +156,12 @@ pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
     }
     match phase {
         RolloutPhase::Healthy => true,
-        RolloutPhase::Progressing => is_held(rollout, state),
+        RolloutPhase::Progressing => false,
         RolloutPhase::Degraded if state.abort => is_drained(world, id, rollout, state),
         // Past its deadline it goes on trying, but nothing moves until a pod does.
         RolloutPhase::Degraded => has_no_runs(state),
         RolloutPhase::Paused => has_no_runs(state) && !has_timed_pause(rollout, state),
     }
-}
-
-/// Whether the step is one that is not simulated and never completes.
-fn is_held(rollout: &Rollout, state: &RolloutState) -> bool {
-    let (step, _) = steps::current(rollout, state);
-    step.is_some_and(|step| step.plugin.is_some())
 }
 
 /// Whether an aborted update has gone back to stable, or is kept from it by `spec.paused`. Behind a router

@@ -11,6 +11,7 @@ use units::Time;
 
 use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
+use super::plugins::{self, PluginStatus};
 use super::replicas::{self, Size, Sizes, Wanted};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
 use super::weights::TrafficWeights;
@@ -73,6 +74,10 @@ pub(super) struct Pass {
     pub(super) weights: Option<TrafficWeights>,
     /// The routes that steps made, as this pass leaves them.
     pub(super) routes: Vec<String>,
+    /// What plugins of steps said, as this pass leaves it; `None` as long as it did not look at them.
+    pub(super) plugins: Option<Vec<PluginStatus>>,
+    /// Whether this pass could not do with a plugin what it was to do.
+    pub(super) plugin_error: bool,
     /// The ReplicaSets that this pass has changed and not looked at again.
     pub(super) outdated: Vec<usize>,
     /// Whether the new ReplicaSet waited for its end when the pass began (`newRSWithinDelay`).
@@ -134,7 +139,14 @@ impl Pass {
         if !self.pauses.has_added() {
             match sizes::reconcile(world, self) {
                 Ok(true) => {}
-                Ok(false) => self.reconcile_pause(world),
+                Ok(false) => {
+                    if !self.reconcile_pause(world)
+                        && let Err(problem) = plugins::reconcile(world, self)
+                    {
+                        world.fail(problem);
+                        return;
+                    }
+                }
                 Err(sizes::Conflict) => return,
             }
         }
@@ -217,24 +229,26 @@ impl Pass {
         set.size.spec == all && set.size.available == all && set.desired_replicas == Some(replicas)
     }
 
-    /// Begins the pause of a pause step, or sees to it that its end is noticed (`reconcileCanaryPause`).
-    fn reconcile_pause(&mut self, world: &mut World<'_>) {
+    /// Begins the pause of a pause step, or sees to it that its end is noticed; false where there is none
+    /// (`reconcileCanaryPause`).
+    fn reconcile_pause(&mut self, world: &mut World<'_>) -> bool {
         if self.rollout.spec.paused || self.before.promote_full {
-            return;
+            return false;
         }
         let rollout = Arc::clone(&self.rollout);
         let (Some(Step { pause: Some(pause), .. }), _) = steps::current(&rollout, &self.before) else {
-            return;
+            return false;
         };
         match self.before.pause(PauseReason::CanaryPauseStep) {
             None if !self.before.controller_pause => self.pauses.add(PauseReason::CanaryPauseStep),
             None => {}
             Some(condition) => {
                 if let Some(expiry) = pause::expiry(pause, condition).filter(|expiry| *expiry > self.now) {
-                    world.kernel.wake_at(expiry, Task::Rollout(self.id));
+                    world.kernel.requeue_at(expiry, Task::Rollout(self.id));
                 }
             }
         }
+        true
     }
 
     /// Moves on where the step is complete, and writes the status (`syncRolloutStatusCanary`).
@@ -247,7 +261,8 @@ impl Pass {
             return;
         }
         let rollout = Arc::clone(&self.rollout);
-        let (step, mut index) = steps::current(&rollout, &self.before);
+        let (step, at) = steps::current(&rollout, &self.before);
+        let mut index = at;
         if self.before.promote_full || self.is_rollback_within_window() {
             self.pauses.clear();
             self.pauses.remove_abort();
@@ -261,8 +276,8 @@ impl Pass {
             }
             next.current_step_index = (count > 0).then_some(if next.is_fully_promoted() { count } else { 0 });
         } else {
-            if let (Some(step), Some(index)) = (step, &mut index)
-                && self.is_complete(world, step)
+            if let (Some(step), Some(at), Some(index)) = (step, at, &mut index)
+                && self.is_complete(world, step, at)
             {
                 *index += 1;
                 next.step_run = None;
@@ -292,6 +307,7 @@ impl Pass {
             current_experiment: self.current_experiment.clone(),
             weights: self.weights.clone(),
             routes: self.routes.clone(),
+            plugins: self.plugins.as_ref().unwrap_or(&self.before.plugins).clone(),
             replicas: pods(self.sets.iter().map(|set| set.size.created)),
             updated: pods([new.size.created]),
             ready: self.sets.iter().map(|set| set.ready).sum(),
@@ -303,7 +319,7 @@ impl Pass {
     }
 
     /// `completedCurrentCanaryStep`.
-    fn is_complete(&self, world: &World<'_>, step: &Step) -> bool {
+    fn is_complete(&self, world: &World<'_>, step: &Step, index: u32) -> bool {
         if self.rollout.spec.paused {
             return false;
         }
@@ -324,8 +340,8 @@ impl Pass {
             Some(StepKind::Experiment) => {
                 experiments::phase(world, self) == Some(timeline::AnalysisPhase::Successful)
             }
-            // Not simulated, and told so: the Rollout stays at such a step.
-            Some(StepKind::Plugin) | None => false,
+            Some(StepKind::Plugin) => plugins::is_complete(self, index),
+            None => false,
         }
     }
 
@@ -345,7 +361,7 @@ impl Pass {
         (next.phase, next.message) = phase_and_message(&self.rollout, &next);
         if next == self.before {
             if let Some(at) = situation.deadline_check(&next) {
-                world.kernel.wake_at(at, Task::Rollout(self.id));
+                world.kernel.requeue_at(at, Task::Rollout(self.id));
             }
             return;
         }

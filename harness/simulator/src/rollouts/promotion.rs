@@ -18,6 +18,7 @@ impl Pass {
         next.promote_full = false;
         next.step_run = None;
         next.background_run = None;
+        next.plugins.clear();
         next.blue_green.pre_run = None;
         next.blue_green.post_run = None;
         next.blue_green.may_grow = false;

@@ -29,7 +29,7 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
         return false;
     };
     if pass.now < restart_at {
-        world.kernel.wake_at(restart_at, Task::Rollout(pass.id));
+        world.kernel.requeue_at(restart_at, Task::Rollout(pass.id));
         return false;
     }
     let pods = listed(world, pass);
@@ -44,7 +44,7 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> bool {
     }
     if evicted.len() < older.len() {
         let again = pass.now + AGAIN;
-        world.kernel.wake_at(again, Task::Rollout(pass.id));
+        world.kernel.requeue_at(again, Task::Rollout(pass.id));
     } else {
         pass.restarted_at = Some(text.clone());
     }

@@ -57,7 +57,7 @@ pub(super) fn of_new(world: &mut World<'_>, pass: &Pass) -> NewSet {
     match pass.new_set().deadline {
         Some(deadline) if deadline > pass.now => {
             // A timer that upstream sets no earlier than at its next resync; until then it does not hold the pods.
-            world.kernel.wake_at(deadline, Task::Rollout(pass.id));
+            world.kernel.requeue_at(deadline, Task::Rollout(pass.id));
             if deadline.since(pass.now) >= RESYNC { NewSet::Scales } else { NewSet::Stays }
         }
         Some(_) => NewSet::Drains,
@@ -97,7 +97,7 @@ impl Waiting {
             let delay = pass.rollout.scale_down_delay();
             add_delay(world, pass, index, delay);
             if delay > Duration::ZERO {
-                world.kernel.wake_at(pass.now + delay, Task::Rollout(pass.id));
+                world.kernel.requeue_at(pass.now + delay, Task::Rollout(pass.id));
             }
             return present;
         };
@@ -105,7 +105,7 @@ impl Waiting {
         if self.count > limit || deadline <= pass.now {
             return 0;
         }
-        world.kernel.wake_at(deadline, Task::Rollout(pass.id));
+        world.kernel.requeue_at(deadline, Task::Rollout(pass.id));
         held
     }
 }

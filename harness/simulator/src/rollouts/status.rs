@@ -5,6 +5,7 @@ use manifests::objects::rollout::BlueGreenStrategy;
 use timeline::{AnalysisPhase, RolloutPhase};
 use units::Time;
 
+use super::plugins::PluginStatus;
 use super::weights::TrafficWeights;
 
 /// A pod template's hash: the value of the label `rollouts-pod-template-hash`.
@@ -57,6 +58,8 @@ pub struct RolloutState {
     /// The routes that steps made, by name (`setHeaderRoute`, `setMirrorRoute`). Upstream keeps them in
     /// the router's own objects.
     pub routes: Vec<String>,
+    /// What plugins of steps said, in the order in which they were asked first.
+    pub plugins: Vec<PluginStatus>,
     /// What blueGreen keeps.
     pub blue_green: BlueGreenState,
     /// Pods of all ReplicaSets.

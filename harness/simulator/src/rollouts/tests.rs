@@ -3,6 +3,7 @@
 mod blue_green;
 mod experiments;
 mod objects;
+mod plugins;
 mod routed;
 mod story;
 mod undo;
@@ -75,6 +76,7 @@ models:
 expect:
   - { rollout: model, becomes: healthy, within: 1h }
   - { resource: { kind: KIND, name: '*' }, exists: true, within: 1h }
+answers: ANSWERS
 events: EVENTS
 ";
 
@@ -85,6 +87,7 @@ struct Walk<'a> {
     /// Changes of the manifest's text, each as what is replaced by what.
     spec: &'a [(&'a str, &'a str)],
     events: &'a str,
+    answers: &'a str,
     /// Further manifests that are applied at the start.
     also: &'a str,
     /// The kind of object whose every state is recorded.
@@ -98,6 +101,7 @@ impl Default for Walk<'_> {
             condition: "result[0] == 1",
             spec: &[],
             events: "[]",
+            answers: "[]",
             also: "",
             followed: "Namespace",
         }
@@ -123,8 +127,11 @@ impl Walk<'_> {
         }
         let manifests =
             format!("{}---{}\n---{rollout}", TEMPLATE.replace("CONDITION", self.condition), self.also);
-        let text =
-            SCENARIO.replace("KIND", self.followed).replace("EVENTS", self.events).replace("UPDATE", UPDATE);
+        let text = SCENARIO
+            .replace("KIND", self.followed)
+            .replace("ANSWERS", self.answers)
+            .replace("EVENTS", self.events)
+            .replace("UPDATE", UPDATE);
         let scenario = Scenario::read("walk.yaml", text.as_bytes())
             .unwrap_or_else(|problems| panic!("{}", problems[0]))
             .remove(0);

@@ -24,8 +24,7 @@ impl fmt::Display for Step {
             return f.write_str(&text);
         }
         if let Some(plugin) = &self.plugin {
-            let name = plugin.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
-            return write!(f, "plugin: {name}");
+            return write!(f, "plugin: {}", plugin.name);
         }
         if let Some(route) = &self.set_header_route {
             return write!(f, "setHeaderRoute: {}", route.name);

@@ -190,18 +190,6 @@ fn a_workload_that_is_missing_is_an_invalid_spec_until_it_is_there() {
 }
 
 #[test]
-fn a_step_that_is_not_simulated_is_told_and_held() {
-    let steps = "[{ setWeight: 20 }, { plugin: { name: a/b } }]";
-    let timeline = Walk { steps, events: "[{ at: 1m, UPDATE }]", ..Walk::default() }.run();
-    let told = timeline.entries.iter().filter_map(|entry| match &entry.event {
-        Event::NotSimulated(told) => Some(told.what.as_str()),
-        _ => None,
-    });
-    assert_eq!(told.filter(|what| what.contains("plugin")).count(), 1);
-    assert_eq!(last(&timeline).step, Some(1));
-}
-
-#[test]
 fn a_gate_that_cannot_be_simulated_ends_the_run_by_name_and_place() {
     let query = "result[0] == 1\n    - name: other\n      provider: { datadog: { query: q } }";
     let expression = "result[0] == 1\n    - name: other\n      provider:\n        prometheus: { address: \

@@ -20,7 +20,6 @@ const ROUTERS: Effects = &[
 const STEP_EFFECTS: Effects = &[
     ("setHeaderRoute", "the route is noted, and no request takes it"),
     ("setMirrorRoute", "the route is noted, and no request is mirrored"),
-    ("plugin", "step plugins do not run: the Rollout stays at the step"),
 ];
 
 /// The parts of a Rollout.
@@ -59,6 +58,7 @@ pub(super) fn parts() -> Vec<Part> {
         part::<rollout::Step>(&format!("{canary}.steps[]"), &[], STEP_EFFECTS),
         part::<rollout::Pause>(&format!("{canary}.steps[].pause"), &[], &[]),
         part::<rollout::SetCanaryScale>(&format!("{canary}.steps[].setCanaryScale"), &[], &[]),
+        part::<rollout::PluginStep>(&format!("{canary}.steps[].plugin"), &["config"], &[]),
         part::<rollout::Analysis>(&format!("{canary}.steps[].analysis"), &[], &[]),
         part::<rollout::ExperimentStep>(&experiment, &[], &[]),
         part::<rollout::ExperimentTemplate>(

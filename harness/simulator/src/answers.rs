@@ -1,33 +1,39 @@
-//! What the scenario answers to metrics that ask something outside of the pipeline.
+//! What the scenario answers to metrics and steps that ask something outside of the pipeline.
 
 use std::collections::BTreeSet;
 
-use scenario::{Answer, JobEnd, Pattern, Question, Reply};
+use scenario::{Answer, JobEnd, Pattern, PluginOperation, PluginReply, Question, Reply};
 use units::Duration;
 use yaml::{Place, Problem, did_you_mean};
 
-use super::measure::problem;
 use crate::World;
-use crate::api::{Body, ObjectId};
+use crate::analysis::problem;
+use crate::api::{Body, Object, ObjectId};
 use crate::kubernetes::{as_pod, as_replica_set};
 
 /// When something is asked, and about which model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// On the scenario's clock.
     at: Duration,
-    /// The version that the run judges, where its pods run only one.
+    /// The version under test, where its pods run only one.
     model: Option<String>,
 }
 
 impl Asked {
-    /// By the run `id`, now.
-    pub(super) fn now(world: &World<'_>, id: ObjectId) -> Self {
+    /// By the AnalysisRun `id`, now.
+    pub(crate) fn by_run(world: &World<'_>, id: ObjectId) -> Self {
         Self { at: world.actions.clock.passed(world.now()), model: judged_model(world, id) }
     }
 
+    /// About the pods of a ReplicaSet, now.
+    pub(crate) fn about(world: &World<'_>, replica_set: ObjectId) -> Self {
+        let model = only_model(world, [replica_set].into_iter());
+        Self { at: world.actions.clock.passed(world.now()), model }
+    }
+
     /// Where there are no pods.
-    pub(super) fn without_model(at: Duration) -> Self {
+    pub(crate) fn without_model(at: Duration) -> Self {
         Self { at, model: None }
     }
 
@@ -47,18 +53,24 @@ fn judged_model(world: &World<'_>, id: ObjectId) -> Option<String> {
     let owner = object.owner?;
     let owners = [Some(owner), world.api.get(owner).owner];
     let sets = owners.into_iter().flatten().flat_map(|owner| world.api.owned(owner));
-    let under_test = sets.filter(|set| as_replica_set(set).is_some_and(|set| *set.hash == *run.hash));
+    let is_under_test = |set: &&Object| as_replica_set(set).is_some_and(|set| *set.hash == *run.hash);
+    only_model(world, sets.filter(is_under_test).map(|set| set.id))
+}
+
+/// The only model version that the pods of these ReplicaSets run.
+fn only_model(world: &World<'_>, sets: impl Iterator<Item = ObjectId>) -> Option<String> {
     let mut models =
-        under_test.flat_map(|set| world.api.owned(set.id)).filter_map(|pod| as_pod(pod)?.model.as_deref());
+        sets.flat_map(|set| world.api.owned(set)).filter_map(|pod| as_pod(pod)?.model.as_deref());
     let first = models.next()?;
     models.all(|model| model == first).then(|| first.to_owned())
 }
 
 /// What was asked so far, and the answers that were given, by their positions.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(crate) struct Questions {
     urls: BTreeSet<String>,
     jobs: BTreeSet<String>,
+    plugins: BTreeSet<(PluginOperation, String)>,
     given: BTreeSet<usize>,
 }
 
@@ -67,7 +79,7 @@ impl Questions {
     ///
     /// # Errors
     /// The scenario does not say.
-    pub(super) fn url<'a>(
+    pub(crate) fn url<'a>(
         &mut self,
         answers: &'a [Answer],
         url: &str,
@@ -76,7 +88,7 @@ impl Questions {
     ) -> Result<(&'a Reply, Duration), Problem> {
         let to = |answer: &'a Answer| match &answer.to {
             Question::Url(pattern, reply) => Some((pattern, reply)),
-            Question::Job(..) => None,
+            Question::Job(..) | Question::Plugin(..) => None,
         };
         self.urls.insert(url.to_owned());
         let example = format!("such as `- {{ url: {url}, body: {{ … }} }}`");
@@ -88,7 +100,7 @@ impl Questions {
     ///
     /// # Errors
     /// The scenario does not say.
-    pub(super) fn job(
+    pub(crate) fn job(
         &mut self,
         answers: &[Answer],
         metric: &str,
@@ -98,13 +110,36 @@ impl Questions {
         fn to(answer: &Answer) -> Option<(&Pattern, JobEnd)> {
             match &answer.to {
                 Question::Job(pattern, end) => Some((pattern, *end)),
-                Question::Url(..) => None,
+                Question::Url(..) | Question::Plugin(..) => None,
             }
         }
         self.jobs.insert(metric.to_owned());
         let example = format!("such as `- {{ job: {metric}, takes: 2m, ends: Complete }}`");
         let found = self.find(answers, metric, asked, to);
         let what = format!("the Job of the metric `{metric}` runs");
+        found.map_err(|why| unanswered(&what, why, &example, place))
+    }
+
+    /// What a step plugin says, and how long a run of it takes.
+    ///
+    /// # Errors
+    /// The scenario does not say.
+    pub(crate) fn plugin<'a>(
+        &mut self,
+        answers: &'a [Answer],
+        plugin: &str,
+        operation: PluginOperation,
+        asked: &Asked,
+        place: Option<&Place>,
+    ) -> Result<(&'a PluginReply, Duration), Problem> {
+        let to = |answer: &'a Answer| match &answer.to {
+            Question::Plugin(pattern, of, reply) if *of == operation => Some((pattern, reply)),
+            Question::Plugin(..) | Question::Url(..) | Question::Job(..) => None,
+        };
+        self.plugins.insert((operation, plugin.to_owned()));
+        let example = format!("such as `- {{ plugin: {plugin}, takes: 2m, phase: Successful }}`");
+        let found = self.find(answers, plugin, asked, to);
+        let what = format!("the step plugin `{plugin}` is asked to {}", operation.name());
         found.map_err(|why| unanswered(&what, why, &example, place))
     }
 
@@ -134,20 +169,25 @@ impl Questions {
     }
 
     /// The answers that were never given, and why, for people.
-    pub(super) fn unused(&self, answers: &[Answer]) -> Vec<String> {
+    pub(crate) fn unused(&self, answers: &[Answer]) -> Vec<String> {
         let unused = answers.iter().enumerate().filter(|(index, _)| !self.given.contains(index));
         unused.map(|(_, answer)| self.why_unused(answer)).collect()
     }
 
     fn why_unused(&self, answer: &Answer) -> String {
         let (key, pattern, asked, nothing) = match &answer.to {
-            Question::Url(pattern, _) => ("url", pattern, &self.urls, "no web metric asks it"),
-            Question::Job(pattern, _) => ("job", pattern, &self.jobs, "no Job of such a metric runs"),
+            Question::Url(pattern, _) => ("url", pattern, texts(&self.urls), "no web metric asks it"),
+            Question::Job(pattern, _) => ("job", pattern, texts(&self.jobs), "no Job of such a metric runs"),
+            Question::Plugin(pattern, operation, _) => {
+                let asked = self.plugins.iter().filter(|(of, _)| of == operation);
+                let names = asked.map(|(_, name)| name.as_str()).collect();
+                ("plugin", pattern, names, "no step asks such a plugin to do that")
+            }
         };
         let why = if asked.iter().any(|name| pattern.matches(name)) {
             "whenever it was asked for, an earlier one was given, or its time or model was another".to_owned()
         } else {
-            match did_you_mean(pattern.as_str(), asked.iter().map(String::as_str)) {
+            match did_you_mean(pattern.as_str(), asked) {
                 Some(meant) => format!("{nothing}; did you mean `{meant}`?"),
                 None => nothing.to_owned(),
             }
@@ -156,12 +196,20 @@ impl Questions {
     }
 }
 
+fn texts(of: &BTreeSet<String>) -> Vec<&str> {
+    of.iter().map(String::as_str).collect()
+}
+
 /// When an answer is given, and to whom.
 fn conditions(answer: &Answer) -> String {
+    let operation = match &answer.to {
+        Question::Plugin(_, operation, _) => Some(operation.name().to_owned()),
+        Question::Url(..) | Question::Job(..) => None,
+    };
     let model = answer.model.as_ref().map(|model| format!("model {model}"));
     let from = Some(answer.from).filter(|from| *from > Duration::ZERO).map(|from| format!("from {from}"));
     let until = answer.until.map(|until| format!("until {until}"));
-    let all: Vec<String> = [model, from, until].into_iter().flatten().collect();
+    let all: Vec<String> = [operation, model, from, until].into_iter().flatten().collect();
     if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
 }
 
