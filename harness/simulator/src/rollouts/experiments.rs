@@ -123,18 +123,24 @@ fn create(world: &mut World<'_>, pass: &Pass, step: &ExperimentStep) -> Result<O
     };
     let mut key = ObjectKey::new("argoproj.io", "Experiment", Some(&pass.namespace), &base);
     let mut collisions = 0;
-    while let Some(existing) = world.api.find(&key) {
+    let id = loop {
+        let Some(existing) = world.api.find(&key) else {
+            let id = world.api.create(key, Some(pass.id), Body::Experiment(Box::new(experiment)), pass.now);
+            world.api.update_metadata(id, |object| {
+                object.labels.insert(HASH_LABEL.to_owned(), hash.to_string());
+            });
+            break id;
+        };
         let same = as_experiment(world, existing.id)
             .is_some_and(|present| !present.is_over() && present.spec == experiment.spec);
         if same && existing.owner == Some(pass.id) {
-            return Ok(existing.id);
+            break existing.id;
         }
         collisions += 1;
         key.name = format!("{base}-{collisions}").into();
-    }
-    let message = format!("Created Experiment '{}'", key.name);
-    let id = world.api.create(key, Some(pass.id), Body::Experiment(Box::new(experiment)), pass.now);
-    world.api.update_metadata(id, |object| object.labels.insert(HASH_LABEL.to_owned(), hash.to_string()));
+    };
+    // Also where it was there already: an abort makes the Rollout forget one that never came to an end.
+    let message = format!("Created Experiment '{}'", world.api.get(id).key.name);
     world.record(Source::Rollouts, pass.id, false, "ExperimentCreated", message);
     Ok(id)
 }
