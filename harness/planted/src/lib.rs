@@ -70,6 +70,14 @@ bugs! {
     HistoryLimitPlusOne,
     /// A rollback to stable goes through the steps.
     RollbackThroughSteps,
+    /// The pods of an aborted update go at once, whatever `abortScaleDownDelaySeconds` says.
+    AbortScaleDownDelayIgnored,
+    /// `abortScaleDownDelaySeconds` begins before stable has all its pods.
+    AbortScaleDownDelayTooEarly,
+    /// The old pods go with the promotion, whatever `scaleDownDelaySeconds` says.
+    ScaleDownDelayIgnored,
+    /// One old ReplicaSet more than `scaleDownDelayRevisionLimit` waits.
+    ScaleDownDelayLimitPlusOne,
     /// The end of a series is not seen.
     StaleMarkerIgnored,
     /// An instant query sees a sample that is exactly the lookback old.

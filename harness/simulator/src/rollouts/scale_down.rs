@@ -2,6 +2,7 @@
 //! promotion, and those of the canary or the preview after an abort (argo-rollouts v1.10.1
 //! `rollout/replicaset.go`).
 
+use planted::Bug;
 use units::{Duration, Time};
 
 use super::pass::Pass;
@@ -28,6 +29,9 @@ pub(super) fn remove_deadlines(world: &mut World<'_>, pass: &mut Pass) {
 /// Whether the pods of an aborted update stay for a while (`shouldDelayScaleDownOnAbort`).
 pub(super) fn delays_on_abort(pass: &Pass) -> bool {
     if !pass.pauses.is_aborted(&pass.before) || pass.stable.is_none() {
+        return false;
+    }
+    if planted::is(Bug::AbortScaleDownDelayIgnored) {
         return false;
     }
     let Some(delay) = pass.rollout.abort_scale_down_delay() else { return false };
@@ -63,7 +67,8 @@ pub(super) fn of_new(world: &mut World<'_>, pass: &Pass) -> NewSet {
         Some(_) => NewSet::Drains,
         None => {
             let stable = pass.stable_set().map_or(0, |set| set.size.available);
-            if stable >= i64::from(pass.rollout.spec.replicas()) {
+            let is_complete = stable >= i64::from(pass.rollout.spec.replicas());
+            if is_complete || planted::is(Bug::AbortScaleDownDelayTooEarly) {
                 add_delay(world, pass, pass.new, delay.delay);
             }
             NewSet::Stays
@@ -87,10 +92,13 @@ impl Waiting {
         index: usize,
         (present, held): (i64, i64),
     ) -> i64 {
-        let limit = pass.rollout.scale_down_delay_revision_limit();
+        let mut limit = pass.rollout.scale_down_delay_revision_limit();
+        if planted::is(Bug::ScaleDownDelayLimitPlusOne) {
+            limit = limit.saturating_add(1);
+        }
         let set = &pass.sets[index];
         let Some(deadline) = set.deadline else {
-            if present == 0 || self.count >= limit {
+            if present == 0 || self.count >= limit || planted::is(Bug::ScaleDownDelayIgnored) {
                 return 0;
             }
             self.count += 1;
