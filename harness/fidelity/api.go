@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,9 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
-
-// object is a Kubernetes object as decoded JSON, whole numbers as int64.
-type object = map[string]any
 
 // apiServer is an API server in memory, under the ordinary generated clients: lists, watches from a
 // resourceVersion, conflicts, generations, a status apart from the spec where the kind has one, writes
@@ -204,37 +200,6 @@ func changed(r *http.Request, present object, body []byte) (object, *refusal) {
 	return wanted, nil
 }
 
-func metadata(o object) object {
-	found, _ := o["metadata"].(object)
-	if found == nil {
-		found = object{}
-		o["metadata"] = found
-	}
-	return found
-}
-
-func text(o object, path ...string) string {
-	found, _ := at(o, path...).(string)
-	return found
-}
-
-func number(o object, path ...string) int64 {
-	found, _ := at(o, path...).(int64)
-	return found
-}
-
-func at(o object, path ...string) any {
-	var value any = o
-	for _, key := range path {
-		inner, ok := value.(object)
-		if !ok {
-			return nil
-		}
-		value = inner[key]
-	}
-	return value
-}
-
 func (s *apiServer) create(asked request, body []byte) (object, *refusal) {
 	created := object{}
 	if err := utiljson.Unmarshal(body, &created); err != nil {
@@ -304,21 +269,6 @@ func specChanged(kind *collection, before, after object) bool {
 	return false
 }
 
-func setOrRemove(o object, key string, value any) {
-	if value == nil {
-		delete(o, key)
-	} else {
-		o[key] = value
-	}
-}
-
-func copied(o object) object {
-	encoded, _ := json.Marshal(o)
-	result := object{}
-	_ = utiljson.Unmarshal(encoded, &result)
-	return result
-}
-
 // store puts an object in its place and tells the watchers. Objects are never changed in place.
 func (s *apiServer) store(resource, key, event string, before, after object) object {
 	s.version++
@@ -329,66 +279,6 @@ func (s *apiServer) store(resource, key, event string, before, after object) obj
 		s.written(resource, before, after)
 	}
 	return after
-}
-
-func (s *apiServer) publish(resource, event string, o object) {
-	encoded, _ := json.Marshal(object{"type": event, "object": o})
-	made := change{version: s.version, kind: event, object: o, encoded: append(encoded, '\n')}
-	kind := s.kinds[resource]
-	kind.history = append(kind.history, made)
-	for _, w := range s.watchers {
-		if w.resource == resource {
-			w.offer(made)
-		}
-	}
-}
-
-// remove deletes an object at once: nothing drains here.
-func (s *apiServer) remove(resource, key string) {
-	kind := s.kinds[resource]
-	gone := copied(kind.objects[key])
-	delete(kind.objects, key)
-	s.version++
-	metadata(gone)["resourceVersion"] = fmt.Sprint(s.version)
-	s.publish(resource, "DELETED", gone)
-	if s.written != nil {
-		s.written(resource, gone, nil)
-	}
-	if s.collect != nil {
-		s.collect(text(gone, "metadata", "uid"))
-	}
-}
-
-// removeOwned deletes what an object owned that is gone.
-func (s *apiServer) removeOwned(uid string) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for _, other := range sortedKeys(s.kinds) {
-		for _, owned := range sortedKeys(s.kinds[other].objects) {
-			if ownedBy(s.kinds[other].objects[owned], uid) {
-				s.remove(other, owned)
-			}
-		}
-	}
-}
-
-func ownedBy(o object, uid string) bool {
-	owners, _ := at(o, "metadata", "ownerReferences").([]any)
-	for _, owner := range owners {
-		if reference, ok := owner.(object); ok && reference["uid"] == uid {
-			return true
-		}
-	}
-	return false
-}
-
-func sortedKeys[T any](all map[string]T) []string {
-	keys := make([]string, 0, len(all))
-	for key := range all {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 func (s *apiServer) list(asked request, query url.Values) object {
@@ -472,66 +362,4 @@ func failed(r *http.Request, code int, reason metav1.StatusReason, message strin
 		Code: int32(code), Reason: reason, Message: message}
 	encoded, _ := json.Marshal(status)
 	return respond(r, code, io.NopCloser(bytes.NewReader(encoded)))
-}
-
-// watcher streams changes to one client.
-type watcher struct {
-	resource string
-	wanted   func(object) bool
-	mutex    sync.Mutex
-	pending  bytes.Buffer
-	ready    chan struct{}
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func (s *apiServer) watch(ctx context.Context, asked request, query url.Values) io.ReadCloser {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	var since int64
-	fmt.Sscan(query.Get("resourceVersion"), &since)
-	w := &watcher{resource: asked.resource, wanted: filter(asked, query),
-		ready: make(chan struct{}, 1), closed: make(chan struct{})}
-	for _, made := range s.kinds[asked.resource].history {
-		if made.version > since {
-			w.offer(made)
-		}
-	}
-	s.watchers = append(s.watchers, w)
-	context.AfterFunc(ctx, func() { w.Close() })
-	return w
-}
-
-func (w *watcher) offer(made change) {
-	if !w.wanted(made.object) {
-		return
-	}
-	w.mutex.Lock()
-	w.pending.Write(made.encoded)
-	w.mutex.Unlock()
-	select {
-	case w.ready <- struct{}{}:
-	default:
-	}
-}
-
-func (w *watcher) Read(p []byte) (int, error) {
-	for {
-		w.mutex.Lock()
-		n, _ := w.pending.Read(p)
-		w.mutex.Unlock()
-		if n > 0 {
-			return n, nil
-		}
-		select {
-		case <-w.ready:
-		case <-w.closed:
-			return 0, io.EOF
-		}
-	}
-}
-
-func (w *watcher) Close() error {
-	w.once.Do(func() { close(w.closed) })
-	return nil
 }

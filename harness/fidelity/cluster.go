@@ -189,6 +189,7 @@ func (c *cluster) run() error {
 		action := &c.question.Actions[index]
 		c.turns.at(c.started.Add(seconds(action.At)), orderAction, func() { c.journal.note(c.act(action)) })
 	}
+	c.scraper.endpointsChanged() // the Service by which pods are found is as new as the rest
 	for _, manifest := range c.question.Objects {
 		if err := c.apply(manifest); err != nil {
 			c.journal.note(err)
@@ -211,12 +212,6 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 	config := &rest.Config{Host: "http://cluster", Transport: unhurried{c.api}, QPS: -1,
 		ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 	kube, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	direct := rest.CopyConfig(config)
-	direct.Transport = patient{c.api, c.turns}
-	ofKubernetes, err := kubernetes.NewForConfig(direct)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +280,12 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		ResyncPeriod: resync, AnalysisRunWorkQueue: analysisQueue, MetricsServer: metricsServer, Recorder: recorder,
 	})
 	sets := replicaset.NewReplicaSetController(ctx, kubeInformers.Apps().V1().ReplicaSets(),
-		kubeInformers.Core().V1().Pods(), ofKubernetes, replicaset.BurstReplicas)
+		kubeInformers.Core().V1().Pods(), kube, replicaset.BurstReplicas)
+	order := orderReplicaSet
+	if c.question.LateReplicaSets {
+		order = orderLate
+	}
+	c.turns.adopt(sets, order)
 
 	kubeInformers.Start(ctx.Done())
 	setInformers.Start(ctx.Done())

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"sort"
 	"sync"
 	"testing/synctest"
@@ -11,26 +10,28 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
-// The order within one instant, as the simulator has it: people first, then pods, then Prometheus, then
-// AnalysisRuns to a standstill, then the Rollout. The ReplicaSet controller has a queue of its own and
-// runs whenever it can, which is before all that is handed out here.
+// The order within one instant, as the simulator has it: people first, then pods and their ReplicaSets, then
+// Prometheus, then AnalysisRuns to a standstill, then the Rollout. In a cluster chance decides; what of it matters
+// shows where ReplicaSets come late.
 const (
 	orderAction = iota
 	orderKubelet
+	orderReplicaSet
 	orderDiscovery
 	orderScrape
 	orderAnalysis
 	orderExperiment
 	orderService
 	orderRollout
+	orderLate
 )
 
 // turnCost is the virtual time between two turns. It lets the strict "after" of the controllers hold at
 // the instant that a timer is due, and is too short to show in a query's time, which has milliseconds.
 const turnCost = time.Microsecond
 
-// standstill is what the first turn after a pause waits for: timers of the ReplicaSet controller, which runs by
-// itself, may be due some microseconds later in the same instant.
+// standstill is what the first turn after a pause waits for: what a controller planned in a turn is due some
+// microseconds later than what was planned with the instant's begin.
 const standstill = 20 * time.Microsecond
 
 // mostTurns bounds a run: a controller that wakes itself for ever is an error.
@@ -110,58 +111,58 @@ func (t *turns) busy() bool {
 	return false
 }
 
-// patient is the API server as the ReplicaSet controller reaches it: it writes when no pass of Argo Rollouts'
-// controllers is under way. To the simulator a pass is one moment; in a cluster chance decides what comes first.
-type patient struct {
-	server *apiServer
-	turns  *turns
-}
-
-func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
-	for r.Method != http.MethodGet && p.turns.busy() {
-		time.Sleep(turnCost)
-	}
-	return p.server.RoundTrip(r)
-}
-
 // take does the first thing that is due, and tells whether there was one.
 func (t *turns) take() bool {
 	if t.busy() {
 		time.Sleep(turnCost) // a pass is under way: one of its writes takes a moment
 		return true
 	}
+	first := t.firstQueue()
+	if do := t.due(first); do != nil {
+		do()
+		return true
+	}
+	if first == nil {
+		return false
+	}
+	if !t.rested {
+		t.rested = true
+		time.Sleep(standstill)
+		return true
+	}
+	key, _ := first.pop()
+	time.Sleep(turnCost)
+	first.hand <- key
+	return true
+}
+
+// firstQueue is the one with something to do whose turn is before the others'.
+func (t *turns) firstQueue() *queue {
+	for _, q := range t.queues {
+		if q.Len() > 0 {
+			return q
+		}
+	}
+	return nil
+}
+
+// due takes the first thing off the agenda that is due, unless a queue's turn is before it.
+func (t *turns) due(unless *queue) func() {
 	t.mutex.Lock()
+	defer t.mutex.Unlock()
 	now := time.Now()
 	best := -1
 	for index, item := range t.agenda {
-		if item.at.After(now) {
-			continue
-		}
-		if best < 0 || before(item, t.agenda[best]) {
+		if !item.at.After(now) && (best < 0 || before(item, t.agenda[best])) {
 			best = index
 		}
 	}
-	if best >= 0 {
-		item := t.agenda[best]
-		t.agenda = append(t.agenda[:best], t.agenda[best+1:]...)
-		t.mutex.Unlock()
-		item.do()
-		return true
+	if best < 0 || unless != nil && unless.order < t.agenda[best].order {
+		return nil
 	}
-	t.mutex.Unlock()
-	for _, q := range t.queues {
-		if q.Len() > 0 && !t.rested {
-			t.rested = true
-			time.Sleep(standstill)
-			return true
-		}
-		if key, ok := q.pop(); ok {
-			time.Sleep(turnCost)
-			q.hand <- key
-			return true
-		}
-	}
-	return false
+	item := t.agenda[best]
+	t.agenda = append(t.agenda[:best], t.agenda[best+1:]...)
+	return item.do
 }
 
 func before(a, b entry) bool {

@@ -48,13 +48,30 @@ fn seeds(family: Family, count: u64) -> Vec<u64> {
     seeds
 }
 
+/// `FIDELITY_LATE=1` has upstream's ReplicaSets come late.
+fn chosen_order() -> ReplicaSets {
+    if chosen("FIDELITY_LATE", 0) == 1 { ReplicaSets::Late } else { ReplicaSets::First }
+}
+
 /// Where the sides differ and how upstream ends, or why one of them gave no account.
 type Outcome = Result<(BTreeMap<Aspect, String>, String), String>;
 
-fn run(oracle: &Oracle, cases: &[Case]) -> Vec<Outcome> {
+/// When upstream's ReplicaSet controller works within an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReplicaSets {
+    /// Before all others, as in the simulator.
+    First,
+    /// After all others: what differs then, and not otherwise, chance decides in a cluster.
+    Late,
+}
+
+fn run(oracle: &Oracle, cases: &[Case], replica_sets: ReplicaSets) -> Vec<Outcome> {
     let ours: Vec<_> = cases.iter().map(Case::simulate).collect();
     let question = |(case, ours): (&Case, &Result<fidelity::Ours, String>)| {
-        case.question(ours.as_ref().map_or(&[], |ours| &ours.pods))
+        let mut question = case.question(ours.as_ref().map_or(&[], |ours| &ours.pods));
+        question["lateReplicaSets"] = (replica_sets == ReplicaSets::Late).into();
+        question
     };
     let questions: Vec<_> = cases.iter().zip(&ours).map(question).collect();
     let answers: Vec<Answer> = oracle.ask("timelines", &questions);
@@ -96,7 +113,7 @@ fn run_all(oracle: &Oracle, family: Family, seeds: &[u64]) -> BTreeMap<u64, Outc
             scope.spawn(|| {
                 while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let cases: Vec<Case> = batch.iter().map(|seed| family.case(*seed)).collect();
-                    let outcomes = run(oracle, &cases);
+                    let outcomes = run(oracle, &cases, chosen_order());
                     done.lock().unwrap().extend(batch.iter().copied().zip(outcomes));
                 }
             });
@@ -146,6 +163,21 @@ fn random_rollouts_agree() {
     assert!(share(everything) >= FLOORS.1, "{everything} of {cases} cases agree in everything");
 }
 
+/// Nothing in the Go program is left to its scheduler.
+#[test]
+fn equal_questions_have_equal_answers() {
+    let cases =
+        FAMILIES.into_iter().flat_map(|(family, _)| (FIRST..FIRST + 5).map(move |seed| family.case(seed)));
+    let questions: Vec<serde_json::Value> =
+        cases.map(|case| case.question(&case.simulate().map_or(Vec::new(), |ours| ours.pods))).collect();
+    let twice: Vec<serde_json::Value> =
+        Oracle::build().ask("timelines", &[&questions[..], &questions].concat());
+    let (once, again) = twice.split_at(questions.len());
+    for (seed, (once, again)) in once.iter().zip(again).enumerate() {
+        assert_eq!(once, again, "question {seed}");
+    }
+}
+
 /// Compares cases of a family, and prints every difference and the rates.
 fn compare(oracle: &Oracle, family: Family, count: u64) -> Rates {
     let count = chosen("FIDELITY_CASES", count);
@@ -193,7 +225,7 @@ fn compare(oracle: &Oracle, family: Family, count: u64) -> Rates {
 /// Writes the smallest case that still differs in this aspect.
 fn keep(oracle: &Oracle, family: Family, seed: u64, aspect: Aspect) {
     let differs = |case: &Case| {
-        let outcome = run(oracle, std::slice::from_ref(case)).remove(0);
+        let outcome = run(oracle, std::slice::from_ref(case), chosen_order()).remove(0);
         outcome.is_ok_and(|(found, _)| found.contains_key(&aspect))
     };
     let smallest = shrink(&family.case(seed), differs);
@@ -209,6 +241,9 @@ fn keep(oracle: &Oracle, family: Family, seed: u64, aspect: Aspect) {
 struct Kept {
     why: String,
     differs_in: Vec<String>,
+    /// Where upstream's ReplicaSets come late; empty where that was not looked at.
+    #[serde(default)]
+    late_differs_in: Vec<String>,
     case: Case,
 }
 
@@ -218,17 +253,34 @@ fn kept_cases_differ_where_they_are_known_to_and_nowhere_else() {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
-    let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).unwrap();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        let kept = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        (file, kept)
     };
-    let kept: Vec<Kept> = files.iter().map(read).collect();
-    let cases: Vec<Case> = kept.iter().map(|kept| kept.case.clone()).collect();
-    let outcomes = run(&Oracle::build(), &cases);
-    for ((file, kept), outcome) in files.iter().zip(kept).zip(outcomes) {
-        let (found, _) = outcome.unwrap_or_else(|problem| panic!("{}: {problem}", file.display()));
+    let kept: Vec<(PathBuf, Kept)> = files.into_iter().map(read).collect();
+    let oracle = Oracle::build();
+    assert_differences(&oracle, &kept, ReplicaSets::First, |kept| &kept.differs_in);
+    let late: Vec<_> = kept.into_iter().filter(|(_, kept)| !kept.late_differs_in.is_empty()).collect();
+    assert_differences(&oracle, &late, ReplicaSets::Late, |kept| &kept.late_differs_in);
+}
+
+fn assert_differences(
+    oracle: &Oracle,
+    kept: &[(PathBuf, Kept)],
+    replica_sets: ReplicaSets,
+    expected: impl Fn(&Kept) -> &Vec<String>,
+) {
+    let cases: Vec<Case> = kept.iter().map(|(_, kept)| kept.case.clone()).collect();
+    let mut unexpected = String::new();
+    for ((file, kept), outcome) in kept.iter().zip(run(oracle, &cases, replica_sets)) {
+        let file = file.display();
+        let (found, _) = outcome.unwrap_or_else(|problem| panic!("{file}: {problem}"));
         let names: Vec<String> = found.keys().map(|aspect| format!("{aspect:?}").to_lowercase()).collect();
-        let told: String = found.into_values().collect();
-        assert_eq!(names, kept.differs_in, "{}: {}\n{told}", file.display(), kept.why);
+        if names != *expected(kept) {
+            let told: String = found.into_values().collect();
+            unexpected += &format!("{file}: {}\ndiffers in {names:?}\n{told}\n", kept.why);
+        }
     }
+    assert!(unexpected.is_empty(), "ReplicaSets {replica_sets:?}:\n{unexpected}");
 }
