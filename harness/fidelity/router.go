@@ -55,12 +55,13 @@ func (r *reconciler) SetWeight(weight int32, additional ...v1alpha1.WeightDestin
 		most = *set
 	}
 	stable := most - weight
-	asked := []v1alpha1.WeightDestination{{Weight: weight, ServiceName: canary.CanaryService}}
+	stableService, canaryService := trafficrouting.GetStableAndCanaryServices(r.rollout, false)
+	asked := []v1alpha1.WeightDestination{{Weight: weight, ServiceName: canaryService}}
 	for _, destination := range additional {
 		stable -= destination.Weight
 		asked = append(asked, destination)
 	}
-	asked = append(asked, v1alpha1.WeightDestination{Weight: stable, ServiceName: canary.StableService})
+	asked = append(asked, v1alpha1.WeightDestination{Weight: stable, ServiceName: stableService})
 	if !reflect.DeepEqual(asked, r.asked) || most != r.most {
 		r.cluster.settle()
 		r.asked, r.most = asked, most

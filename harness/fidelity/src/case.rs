@@ -204,17 +204,22 @@ impl Case {
     /// The Services that the Rollout switches.
     pub fn services(&self) -> Vec<&str> {
         let canary = ["canaryService", "stableService"].map(|field| self.canary.get(field));
+        let turns = self.canary.get("pingPong");
+        let turns = ["pingService", "pongService"].map(|field| turns.and_then(|it| it.get(field)));
         let blue_green = self.blue_green.as_ref();
         let blue_green =
             ["activeService", "previewService"].map(|field| blue_green.and_then(|it| it.get(field)));
-        canary.into_iter().chain(blue_green).flatten().filter_map(Value::as_str).collect()
+        canary.into_iter().chain(turns).chain(blue_green).flatten().filter_map(Value::as_str).collect()
     }
 
     /// The Service that clients call; without one they reach every pod.
     pub fn called(&self) -> Option<&str> {
         match &self.blue_green {
             Some(strategy) => strategy.get("activeService").and_then(Value::as_str),
-            None if self.is_routed() => self.canary.get("stableService").and_then(Value::as_str),
+            None if self.is_routed() => {
+                let turns = self.canary.get("pingPong").and_then(|turns| turns.get("pingService"));
+                self.canary.get("stableService").or(turns).and_then(Value::as_str)
+            }
             None => None,
         }
     }

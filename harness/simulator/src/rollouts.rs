@@ -56,7 +56,7 @@ pub(crate) use pass::reconcile;
 pub use plugins::PluginStatus;
 pub use status::{
     BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
-    RolloutState, RunReference,
+    RolloutState, RunReference, Turn,
 };
 pub use weights::{TrafficWeights, WeightDestination};
 

@@ -1,4 +1,4 @@
-//! Random canaries with plugins among their steps.
+//! Random canaries with plugins among their steps; behind a router some have Services that take turns.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -20,6 +20,14 @@ pub(super) fn case(seed: u64) -> Case {
     for action in &mut case.actions {
         if let Act::Steps(steps) = &mut action.act {
             draw.add_plugins(steps);
+        }
+    }
+    if case.is_routed() && draw.one_in(3) {
+        let turns = json!({"pingService": "model-ping", "pongService": "model-pong"});
+        case.canary.insert("pingPong".to_owned(), turns);
+        if !draw.one_in(3) {
+            case.canary.remove("canaryService");
+            case.canary.remove("stableService");
         }
     }
     let duration = case.duration;

@@ -254,7 +254,7 @@ pub struct CanaryStrategy {
     /// How much of the canary must be available for a step to complete.
     #[serde(default)]
     pub replica_progress_threshold: Option<ProgressThreshold>,
-    /// Two Services that take turns; not modelled.
+    /// Two Services that take turns.
     #[serde(default)]
     pub ping_pong: Option<PingPong>,
     /// FNV-1a of the steps as written; empty without steps.

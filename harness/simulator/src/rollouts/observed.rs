@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use manifests::objects::rollout::BlueGreenStrategy;
 use manifests::objects::{ObjectKey, Rollout};
 use timeline::{HealthStatus, PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion};
 
 use super::blue_green::switch_time;
 use super::load;
 use super::pass::Set;
+use super::router::routed_services;
 use super::status::{BlueGreenState, ConditionKind, Hash, PauseReason, Reason, RolloutState, RunReference};
 use super::weights::TrafficWeights;
 use super::{steps, workload};
@@ -75,29 +75,40 @@ pub(crate) struct Router<'w> {
 }
 
 /// The router through which a Service of this name is reached: requests that come from outside name the
-/// stable Service of a Rollout with a router.
+/// stable Service of a Rollout with a router, one of two that take turns, or the one that an Ingress names.
 pub(crate) fn router_before<'w>(world: &'w World<'_>, service: &ObjectKey) -> Option<Router<'w>> {
     world.api.of_kind("argoproj.io", "Rollout").find_map(|object| {
         let Body::Rollout(rollout, state) = &object.body else { return None };
         let canary = rollout.canary()?;
-        let routed = canary.traffic_routing.as_ref().is_some_and(|router| !router.routers().is_empty());
-        let fronts = routed
-            && !canary.canary_service.is_empty()
-            && *canary.stable_service == *service.name
-            && object.key.namespace == service.namespace;
+        let router = canary.traffic_routing.as_ref().filter(|router| !router.routers().is_empty())?;
+        let (stable, of_canary) = routed_services(canary, state);
+        let takes_turns = canary.ping_pong.as_ref().is_some_and(|turns| turns.takes(of_canary));
+        let named = *service.name == *stable
+            || (takes_turns && *service.name == *of_canary)
+            || router.root_service() == Some(&service.name);
+        let fronts = named && !of_canary.is_empty() && object.key.namespace == service.namespace;
         fronts.then(|| Router { weights: state.weights.as_ref(), max_weight: steps::max_weight(rollout) })
     })
 }
 
-/// Whether requests from outside name this Service, of all that lead to a Rollout's pods: the stable one
-/// behind a router, the active one of blueGreen.
+/// Whether requests from outside name this Service, of all that lead to a Rollout's pods.
 pub(crate) fn is_entrance(world: &World<'_>, service: &ObjectKey) -> bool {
-    let active = world.api.of_kind("argoproj.io", "Rollout").any(|object| {
-        let Body::Rollout(rollout, _) = &object.body else { return false };
-        let names = |strategy: &BlueGreenStrategy| *strategy.active_service == *service.name;
-        object.key.namespace == service.namespace && rollout.blue_green().is_some_and(names)
-    });
-    active || router_before(world, service).is_some()
+    world.api.of_kind("argoproj.io", "Rollout").any(|object| {
+        let Body::Rollout(rollout, state) = &object.body else { return false };
+        object.key.namespace == service.namespace && entrance(rollout, state) == Some(&service.name)
+    })
+}
+
+/// The Service that requests from outside name: behind a router the one that an Ingress names, or else the stable one; the
+/// active one of blueGreen.
+fn entrance<'r>(rollout: &'r Rollout, state: &RolloutState) -> Option<&'r str> {
+    if let Some(strategy) = rollout.blue_green() {
+        return Some(&strategy.active_service);
+    }
+    let canary = rollout.canary()?;
+    let router = canary.traffic_routing.as_ref().filter(|router| !router.routers().is_empty())?;
+    let (stable, of_canary) = routed_services(canary, state);
+    router.root_service().or_else(|| (!of_canary.is_empty()).then_some(stable))
 }
 
 fn version(world: &World<'_>, set: &Set) -> RolloutVersion {

@@ -126,6 +126,7 @@ impl Pass {
         }
         ephemeral::reconcile(world, self);
         history::reconcile(world, self);
+        services::reconcile_turns(world, self);
         services::reconcile(world, self);
         router::reconcile(world, self);
         if let Err(error) = experiments::reconcile(world, self) {
@@ -307,6 +308,7 @@ impl Pass {
             current_experiment: self.current_experiment.clone(),
             weights: self.weights.clone(),
             routes: self.routes.clone(),
+            stable_turn: self.before.stable_turn,
             plugins: self.plugins.as_ref().unwrap_or(&self.before.plugins).clone(),
             replicas: pods(self.sets.iter().map(|set| set.size.created)),
             updated: pods([new.size.created]),

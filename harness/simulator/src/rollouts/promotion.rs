@@ -6,7 +6,7 @@ use timeline::{RolloutPhase, Source};
 use units::Time;
 
 use super::pass::{Pass, Set};
-use super::status::RolloutState;
+use super::status::{RolloutState, Turn};
 use super::{replicas, steps, workload};
 use crate::World;
 
@@ -84,6 +84,12 @@ impl Pass {
             let message = format!("Rollout completed update to revision {revision} ({hash}): {reason}");
             world.record(Source::Rollouts, self.id, false, "RolloutCompleted", message);
             next.stable_rs = Some(hash);
+            if self.rollout.canary().is_some_and(|canary| canary.ping_pong.is_some()) {
+                next.stable_turn = Some(match self.before.stable_turn {
+                    Some(Turn::Ping) => Turn::Pong,
+                    Some(Turn::Pong) | None => Turn::Ping,
+                });
+            }
         }
         if revision == 1 && self.before.phase == Some(RolloutPhase::Healthy) {
             workload::scale_down_on_success(world, self);

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use manifests::objects::rollout::CanaryStrategy;
 use timeline::Source;
 
 use super::pass::{Pass, Set};
-use super::status::Hash;
+use super::status::{Hash, RolloutState};
 use super::weights::{TrafficWeights, WeightDestination};
 use super::{experiments, replicas, services, steps};
 use crate::{Task, World};
@@ -18,7 +19,6 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         pass.weights = None;
         return;
     }
-    tell_of_ping_pong(world, pass);
     let intent = intent(pass);
     if intent.drops_routes {
         pass.routes.clear();
@@ -30,8 +30,8 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         return;
     }
     pass.make_route();
-    let canary = pass.rollout.canary();
-    if canary.is_some_and(|canary| canary.canary_service.is_empty() || canary.stable_service.is_empty()) {
+    let (stable, canary) = pass.routed_services();
+    if stable.is_empty() || canary.is_empty() {
         let place = world.api.get(pass.id).key.to_string();
         let instead = "requests go to all pods behind the called Service alike";
         world.not_simulated("a router without canaryService and stableService", place, instead);
@@ -48,16 +48,10 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
     pass.weights = Some(weights);
 }
 
-/// Services that take turns are known to be valid, and no more.
-fn tell_of_ping_pong(world: &mut World<'_>, pass: &Pass) {
-    if pass.rollout.canary().is_none_or(|canary| canary.ping_pong.is_none()) {
-        return;
-    }
-    let manifest = world.api.get(pass.id).manifest.as_deref();
-    let written = manifest.and_then(|manifest| manifest.at(&["spec", "strategy", "canary", "pingPong"]));
-    let place = written.map(|written| written.place.to_string()).unwrap_or_default();
-    let instead = "its Services are not switched, and requests take canaryService and stableService";
-    world.not_simulated("spec.strategy.canary.pingPong", place, instead);
+/// The Services of stable and canary that a router splits requests between. AWS load balancers prefer those that take turns.
+pub(super) fn routed_services<'r>(canary: &'r CanaryStrategy, state: &RolloutState) -> (&'r str, &'r str) {
+    let prefers = canary.traffic_routing.as_ref().is_some_and(|router| router.alb.is_some());
+    services::of_stable_and_canary(canary, state, prefers)
 }
 
 /// What one pass wants of the router.
@@ -185,6 +179,11 @@ impl Pass {
         router.map_or(0, |router| router.routers().len())
     }
 
+    /// The Services of stable and canary that the router splits requests between.
+    fn routed_services(&self) -> (&str, &str) {
+        self.rollout.canary().map_or(("", ""), |canary| routed_services(canary, &self.before))
+    }
+
     /// Whether an update was undone while stable is still too small for all requests
     /// (`IsDynamicallyRollingBackToStable`): the hash of the canary that still serves.
     pub(super) fn rolling_back_dynamically(&self) -> Option<Hash> {
@@ -225,22 +224,19 @@ impl Pass {
 
     /// `calculateWeightStatus`
     fn split_by(&self, world: &World<'_>, intent: &Intent) -> TrafficWeights {
-        let canary = self.rollout.canary();
-        let service = |of: fn(&manifests::objects::rollout::CanaryStrategy) -> &String| {
-            canary.map(of).cloned().unwrap_or_default()
-        };
+        let (stable, canary) = self.routed_services();
         let additional = if intent.experiment { experiments::destinations(world, self) } else { Vec::new() };
         let given: i32 = additional.iter().map(|to| to.weight).sum();
         let hash = |set: Option<&Set>| set.map(|set| set.hash.clone()).unwrap_or_default();
         TrafficWeights {
             canary: WeightDestination {
                 weight: intent.weight,
-                service: service(|canary| &canary.canary_service),
+                service: canary.to_owned(),
                 hash: intent.canary.clone().unwrap_or_else(|| hash(Some(self.new_set()))),
             },
             stable: WeightDestination {
                 weight: steps::max_weight(&self.rollout) - intent.weight - given,
-                service: service(|canary| &canary.stable_service),
+                service: stable.to_owned(),
                 hash: hash(self.stable_set()),
             },
             additional,

@@ -1,17 +1,44 @@
 //! Services that select only stable or only canary pods (argo-rollouts v1.10.1 `rollout/service.go`).
 
 use manifests::objects;
+use manifests::objects::rollout::CanaryStrategy;
 use timeline::Source;
 use yaml::{Map, Node, Value};
 
 use super::pass::{Pass, Set};
-use super::status::Hash;
+use super::status::{Hash, RolloutState, Turn};
 use super::{HASH_LABEL, router};
 use crate::World;
 use crate::api::{Body, Object};
 
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
+
+/// The Services of stable and of the canary (`trafficrouting/service_helper.go: GetStableAndCanaryServices`): two that take
+/// turns where these are preferred, or where there are no others.
+pub(super) fn of_stable_and_canary<'r>(
+    canary: &'r CanaryStrategy,
+    state: &RolloutState,
+    turns_preferred: bool,
+) -> (&'r str, &'r str) {
+    let others = !canary.stable_service.is_empty() || !canary.canary_service.is_empty();
+    match &canary.ping_pong {
+        Some(turns) if turns_preferred || !others => match state.stable_turn {
+            Some(Turn::Ping) => (&turns.ping_service, &turns.pong_service),
+            Some(Turn::Pong) | None => (&turns.pong_service, &turns.ping_service),
+        },
+        Some(_) | None => (&canary.stable_service, &canary.canary_service),
+    }
+}
+
+/// Gives the canary the Service whose turn it is (`reconcilePingAndPongService`).
+pub(super) fn reconcile_turns(world: &mut World<'_>, pass: &Pass) {
+    let Some(canary) = pass.rollout.canary().filter(|canary| canary.ping_pong.is_some()) else { return };
+    if !pass.before.is_fully_promoted() {
+        let (_, service) = of_stable_and_canary(canary, &pass.before, true);
+        ensure(world, pass, service, pass.new_set(), Needs::Nothing);
+    }
+}
 
 /// Points both Services where they belong (`reconcileStableAndCanaryService`). An aborted canary's Service
 /// goes back to stable.

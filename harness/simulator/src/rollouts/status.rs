@@ -58,6 +58,8 @@ pub struct RolloutState {
     /// The routes that steps made, by name (`setHeaderRoute`, `setMirrorRoute`). Upstream keeps them in
     /// the router's own objects.
     pub routes: Vec<String>,
+    /// Which of two Services that take turns is the stable one (`stablePingPong`); `None` before a template is trusted.
+    pub stable_turn: Option<Turn>,
     /// What plugins of steps said, in the order in which they were asked first.
     pub plugins: Vec<PluginStatus>,
     /// What blueGreen keeps.
@@ -70,6 +72,15 @@ pub struct RolloutState {
     pub ready: u32,
     /// Available pods of all ReplicaSets.
     pub available: u32,
+}
+
+/// One of two Services that take turns (`PingPongType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// `pingService`.
+    Ping,
+    /// `pongService`.
+    Pong,
 }
 
 /// What the controller keeps of a blueGreen Rollout (`BlueGreenStatus`).

@@ -20,6 +20,13 @@ pub struct PingPong {
     pub pong_service: String,
 }
 
+impl PingPong {
+    /// Whether a Service is one of the two.
+    pub fn takes(&self, service: &str) -> bool {
+        self.ping_service == service || self.pong_service == service
+    }
+}
+
 /// The traffic router. Which one it is matters to validation only; its settings are kept as written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +67,11 @@ pub struct TrafficRouting {
 }
 
 impl TrafficRouting {
+    /// The Service that an AWS load balancer's Ingress names, where it is not the stable one.
+    pub fn root_service(&self) -> Option<&str> {
+        self.alb.as_ref()?.get("rootService")?.as_str().filter(|name| !name.is_empty())
+    }
+
     /// The names of the routers that are set, as the manifest spells them.
     pub fn routers(&self) -> Vec<&str> {
         let fixed = [

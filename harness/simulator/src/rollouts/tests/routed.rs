@@ -107,14 +107,21 @@ fn routes_that_steps_make_go_with_the_update() {
     assert_eq!(made(aborted), [(0, vec![]), (72, next), (100, vec![])]);
 }
 
+/// The stable Service of one update is the canary's of the next.
 #[test]
-fn services_that_take_turns_are_told_to_be_left_alone() {
-    let more = "      pingPong: { pingService: stable, pongService: canary }\n";
-    let timeline = routed("[{ setWeight: 50 }]", more, "[]");
-    let told = timeline.entries.iter().filter_map(|entry| match &entry.event {
-        Event::NotSimulated(told) => Some((told.what.as_str(), told.place.as_str())),
-        _ => None,
-    });
-    let told: Vec<_> = told.filter(|(what, _)| what.ends_with("pingPong")).collect();
-    assert_eq!(told, [("spec.strategy.canary.pingPong", "all.yaml:35:17")]);
+fn services_take_turns() {
+    let strategy = "      pingPong: { pingService: stable, pongService: canary }\n      trafficRouting: { plugins: { router: {} } }\n      \
+                    canaryMetadata";
+    let events = format!("[{{ at: 1m, UPDATE }}, {{ at: 5m, {} }}]", UPDATE.replace("server:1", "server:2"));
+    let spec = [("      canaryMetadata", strategy)];
+    let steps = "[{ setWeight: 40 }]";
+    let timeline = Walk { steps, spec: &spec, also: SERVICES, events: &events, ..Walk::default() }.run();
+    let told = announced(&timeline, 0).into_iter().filter(|told| told.contains("SwitchService"));
+    let switched: Vec<String> =
+        told.map(|told| told.split(" from ").next().unwrap_or_default().to_owned()).collect();
+    let switch = |second: u32, service: &str| {
+        format!("{second} SwitchService: Switched selector for service '{service}'")
+    };
+    assert_eq!(switched, [switch(0, "stable"), switch(60, "canary"), switch(300, "stable")]);
+    assert!(last(&timeline).promoted());
 }

@@ -46,11 +46,9 @@ pub(super) fn parts() -> Vec<Part> {
         part::<rollout::CanaryStrategy>(
             canary,
             &[],
-            &[
-                ("antiAffinity", "pods are placed without regard to affinity"),
-                ("pingPong", "the Services do not take turns"),
-            ],
+            &[("antiAffinity", "pods are placed without regard to affinity")],
         ),
+        part::<rollout::PingPong>(&format!("{canary}.pingPong"), &[], &[]),
         part::<rollout::TrafficRouting>(&format!("{canary}.trafficRouting"), &[], ROUTERS),
         part::<pod::PodMetadata>(&format!("{canary}.canaryMetadata"), &[], &[]),
         part::<pod::PodMetadata>(&format!("{canary}.stableMetadata"), &[], &[]),
