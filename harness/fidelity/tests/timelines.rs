@@ -28,7 +28,7 @@ const BATCH: usize = 10;
 const PROGRAMS: usize = 2;
 
 /// The least share of cases that must agree in their outcome, and in everything.
-const FLOORS: (f64, f64) = (0.99, 0.97);
+const FLOORS: (f64, f64) = (0.99, 0.99);
 
 fn chosen(variable: &str, default: u64) -> u64 {
     let parse = |text: String| text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}"));
