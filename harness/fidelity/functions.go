@@ -73,13 +73,25 @@ func answerFunction(line []byte) (any, error) {
 		}
 		return answer{"count": effectiveCount(q.Metric)}, nil
 	case "validate":
-		problems := validation.ValidateRollout(q.Rollout)
-		if len(problems) == 0 {
-			return answer{}, nil
-		}
-		return answer{"refused": problems[0].Error()}, nil
+		return validate(q.Rollout), nil
 	}
 	return nil, fmt.Errorf("there is no function %q", q.Function)
+}
+
+// validate gives the first problem, which is the one that the condition of a Rollout tells.
+func validate(ro *v1alpha1.Rollout) (made answer) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			made = answer{"panic": fmt.Sprint(panicked)}
+		}
+	}()
+	// What a workloadRef leads to is in place by then.
+	ro.Spec.TemplateResolvedFromRef = ro.Spec.WorkloadRef != nil
+	problems := validation.ValidateRollout(ro)
+	if len(problems) == 0 {
+		return answer{}
+	}
+	return answer{"refused": problems[0].Error()}
 }
 
 func effectiveCount(metric *v1alpha1.Metric) *int {

@@ -1,7 +1,7 @@
 // Command fidelity answers, with the real controllers, what the simulator claims: JSON lines in, JSON
 // lines out, one answer a line. `fidelity functions` calls single functions, `fidelity assessments` gives
 // AnalysisRuns to the analysis controller, `fidelity timelines` runs whole rollouts in virtual time. The other
-// modes are functions of their own files: web, values, templates.
+// modes are functions of their own files: web, values, templates, arguments, types, jobs, references.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fail(fmt.Errorf("usage: fidelity functions|assessments|web|values|templates|timelines < questions > answers"))
+		fail(fmt.Errorf("usage: fidelity functions|assessments|web|values|templates|arguments|types|jobs|references|timelines < questions > answers"))
 	}
 	silence()
 	switch os.Args[1] {
@@ -28,6 +28,14 @@ func main() {
 		fail(answerAll(os.Stdout, answerValue))
 	case "templates":
 		fail(answerAll(os.Stdout, answerTemplates))
+	case "arguments":
+		fail(answerAll(os.Stdout, answerArguments))
+	case "types":
+		fail(answerAll(os.Stdout, answerTypes))
+	case "jobs":
+		fail(answerAll(os.Stdout, answerJob))
+	case "references":
+		fail(answerAll(os.Stdout, answerReferences))
 	case "timelines":
 		answerInBubbles(answerTimeline)
 	default:

@@ -16,6 +16,7 @@ use yaml::{Node, Problem, decode, decode_noting_unknown};
 pub mod analysis;
 pub mod application;
 pub mod core;
+pub mod go;
 pub mod monitoring;
 pub mod pod;
 pub mod project;
@@ -28,6 +29,7 @@ mod field;
 mod glob;
 mod hash;
 mod key;
+mod names;
 mod values;
 
 pub use analysis::{AnalysisTemplate, Metric};

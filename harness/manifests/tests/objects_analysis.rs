@@ -114,8 +114,16 @@ fn arguments_go_into_requests_and_jobs_too() {
     };
     assert_eq!(job.restart_policy(), "Never");
     assert_eq!(job.spec.pointer("/template/spec/containers/0/args/0").unwrap(), "model");
-    let unknown = metric("provider: {job: {spec: {a: '{{args.nothing}}'}}}");
+    let unknown = metric(
+        "provider: {job: {spec: {unread: '{{args.a}}', suspend: false, template: {spec: {hostname: '{{args.nothing}}'}}}}}",
+    );
     assert_eq!(unknown.resolve(&args).unwrap_err(), "failed to resolve {{args.nothing}}");
+    // What is not closed reaches to the next `}}` of the metric's JSON.
+    let open = metric("provider: {prometheus: {query: 'up{{args.name'}}");
+    assert_eq!(
+        open.resolve(&args).unwrap_err(),
+        "failed to resolve {{args.name\",\"authentication\":{\"sigv4\":{},\"oauth2\":{}}"
+    );
 }
 
 #[test]

@@ -450,7 +450,35 @@ spec:
     let Object::Rollout(rollout) = Object::decode(&node).unwrap() else { panic!() };
     let background = rollout.canary().unwrap().analysis.as_ref().unwrap();
     assert_eq!(background.starting_step, Some(2));
-    let args = rollout.run_arguments(&background.analysis.args, "abc", "xyz", &node).unwrap();
+    let args = Rollout::run_arguments(&background.analysis.args, "abc", "xyz", &node.to_json()).unwrap();
     let values: Vec<&str> = args.iter().map(|argument| argument.value.as_deref().unwrap()).collect();
     assert_eq!(values, ["v", "abc", "xyz", "ml", "5"]);
+}
+
+#[test]
+fn only_the_last_field_of_a_run_can_be_missing() {
+    use manifests::objects::pod::FieldReference;
+    use manifests::objects::rollout::{RunArgument, RunArgumentSource};
+    let live = serde_json::json!({"spec": {"replicas": 2_000_000, "template": {"spec": {"containers": [
+        {"resources": {"limits": {"cpu": "1000m"}}}]}}}, "status": {"phase": "Healthy"}});
+    let of = |paths: &[&str]| {
+        let field = |path: &&str| FieldReference { field_path: (*path).to_owned() };
+        let source = |path| RunArgumentSource { field_ref: Some(field(path)), ..Default::default() };
+        let argument = |path| RunArgument { value_from: Some(source(path)), ..Default::default() };
+        let args: Vec<RunArgument> = paths.iter().map(argument).collect();
+        let built = Rollout::run_arguments(&args, "new", "old", &live)?;
+        Ok::<_, String>(built.into_iter().filter_map(|argument| argument.value).collect::<Vec<_>>())
+    };
+    let cpu = "spec.template.spec.containers[0].resources.limits.cpu";
+    assert_eq!(of(&["spec.nothing", "spec.replicas"]), Ok(vec![String::new(), "2e+06".to_owned()]));
+    assert_eq!(of(&[cpu, "status.phase"]), Ok(vec!["1".to_owned(), "Healthy".to_owned()]));
+    assert_eq!(
+        of(&["spec.replicas", "spec.nothing"]),
+        Err("invalid path spec.nothing in rollout".to_owned())
+    );
+    let error = of(&["metadata.labels['a b']", "spec.replicas"]).unwrap_err();
+    assert!(
+        error.starts_with("invalid key subscript in metadata.labels['a b']: name part must consist"),
+        "{error}"
+    );
 }

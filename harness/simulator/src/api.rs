@@ -59,6 +59,20 @@ pub struct Object {
     pub body: Body,
 }
 
+impl Object {
+    /// Its identity: in the form that Kubernetes draws, fixed by its name and the time it was made.
+    pub(crate) fn uid(&self) -> String {
+        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        // FNV-1a of 128 bits.
+        let text = format!("{} {}", self.key, self.created.as_nanos());
+        let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        let digits = format!("{hash:032x}");
+        let groups = [&digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..]];
+        format!("{}-{}-4{}-a{}-{}", groups[0], groups[1], groups[2], groups[3], groups[4])
+    }
+}
+
 /// What an object is.
 #[derive(Debug, Clone)]
 pub enum Body {

@@ -18,6 +18,9 @@ use crate::{Task, World};
 mod runs;
 mod templates;
 
+#[cfg(feature = "conformance")]
+pub(crate) use runs::{KnownSet, resolve_value};
+
 /// `argoproj.io/Experiment`, as a Rollout's step makes it.
 #[derive(Debug, Clone)]
 pub struct Experiment {

@@ -16,13 +16,14 @@ use yaml::Node;
 mod analysis_runs;
 mod blue_green;
 mod blue_green_runs;
-mod calendar;
+pub(crate) mod calendar;
 mod conditions;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod ephemeral;
 mod experiments;
 mod history;
+mod live;
 mod load;
 mod observed;
 mod operate;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use yaml::{Node, Place};
 
@@ -13,8 +13,9 @@ mod arguments;
 mod metric;
 mod outside;
 
-pub use arguments::{Argument, ArgumentSource, merge_arguments, resolve_text};
+pub use arguments::{Argument, ArgumentSource, merge_arguments, resolve_quoted, resolve_text, substitute};
 pub use metric::{CheckedMetric, CheckedProvider};
+use outside::credentials;
 pub use outside::{Job, Web};
 
 /// An AnalysisTemplate or, without a namespace, a ClusterAnalysisTemplate.
@@ -99,7 +100,7 @@ pub struct MeasurementRetention {
 
 /// A metric as written: every text may hold `{{args.name}}`. [`Metric::resolve`] puts arguments in,
 /// [`Metric::check`] then turns it into a [`CheckedMetric`].
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metric {
     /// The name, unique within a run.
@@ -165,7 +166,7 @@ pub struct MetricPlaces {
 
 /// Where measurements come from. Exactly one is set in a valid metric. Those that are not modelled are kept
 /// as written.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provider {
     /// A Prometheus query.
@@ -231,7 +232,7 @@ impl Provider {
 }
 
 /// A Prometheus query (`PrometheusMetric`).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prometheus {
     /// The server, as the controller's pod would reach it.
@@ -240,6 +241,9 @@ pub struct Prometheus {
     /// The query.
     #[serde(default, deserialize_with = "nullable")]
     pub query: String,
+    /// Credentials; Prometheus asks for none here.
+    #[serde(default, deserialize_with = "credentials")]
+    pub authentication: Option<Json>,
     /// Seconds until the query has failed; 30 where unset.
     #[serde(default)]
     pub timeout: Option<i64>,
@@ -255,7 +259,7 @@ pub struct Prometheus {
 }
 
 /// An HTTP header.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Header {
     /// The name.
     pub key: String,
@@ -264,7 +268,7 @@ pub struct Header {
 }
 
 /// The bounds of a range query: expressions for start and end, a Go duration for the step.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RangeQuery {
     /// The start.
     #[serde(default, deserialize_with = "nullable")]

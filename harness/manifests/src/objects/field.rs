@@ -1,6 +1,9 @@
 //! The messages of Kubernetes' field validation (apimachinery `util/validation/field/errors.go`).
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// The first thing that an upstream validation rejects, worded as upstream words it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +53,7 @@ impl FieldError {
     }
 }
 
-/// Text in double quotes with Go's escapes (`%q`).
+/// Text in double quotes with Go's escapes (`strconv.Quote`).
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -64,11 +67,23 @@ pub(crate) fn quoted(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
-            c if c.is_control() && (c as u32) < 0x80 => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+            c if is_printable(c) => out.push(c),
+            c if u32::from(c) < 0x80 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
         }
     }
     out.push('"');
     out
+}
+
+/// Letters, marks, numbers, punctuation, symbols and the space (`strconv.IsPrint`).
+fn is_printable(c: char) -> bool {
+    static OTHERS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").ok());
+    match c {
+        ' '..='~' => true,
+        '\0'..='\u{7f}' => false,
+        c => OTHERS.as_ref().is_none_or(|others| others.is_match(c.encode_utf8(&mut [0; 4]))),
+    }
 }

@@ -13,6 +13,7 @@ use super::workload::at_least_zero;
 use super::{Metadata, hash};
 
 mod analysis;
+mod arguments;
 mod blue_green;
 mod delays;
 mod experiment;
@@ -257,6 +258,9 @@ pub struct CanaryStrategy {
     /// Two Services that take turns.
     #[serde(default)]
     pub ping_pong: Option<PingPong>,
+    /// Keeps pods of two templates apart; not modelled.
+    #[serde(default)]
+    pub anti_affinity: Option<Json>,
     /// FNV-1a of the steps as written; empty without steps.
     #[serde(skip)]
     pub steps_hash: String,

@@ -105,6 +105,9 @@ impl<'de> Deserialize<'de> for IntOrString {
                     .map(IntOrString::Int)
                     .map_err(|_| E::custom(format!("{value} does not fit into 32 bits")))
             }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<IntOrString, E> {
+                self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+            }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<IntOrString, E> {
                 Ok(IntOrString::String(text.to_owned()))
             }

@@ -1,15 +1,21 @@
 //! Decisions about an AnalysisRun as the controller makes them.
 
+use std::collections::BTreeMap;
+
 use manifests::objects::Metric;
 use manifests::objects::analysis::CheckedProvider;
 use manifests::objects::rollout::MergedAnalysis;
-use scenario::Reply;
+use scenario::{JobEnd, Reply};
+use serde_json::Value as Json;
 use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
 
+use super::job::{Made, OfRun};
+use super::measure::Step;
 use super::plan::{Plan, PlannedMetric};
-use super::{RunStatus, measure, query, web};
+use super::{Measurement, RunStatus, job, measure, query, web};
+use crate::experiments::{KnownSet, resolve_value};
 use crate::prometheus::QueryResult;
 
 /// The status that a run with these measurements has once the controller has come to rest and before
@@ -30,6 +36,91 @@ pub fn settle(analysis: &MergedAnalysis, terminate: bool, mut status: RunStatus)
             return status;
         }
     }
+}
+
+/// A Job as it is made for a measurement: its name, labels, annotations and spec (`newMetricJob`).
+pub type JobMade = (String, BTreeMap<String, String>, BTreeMap<String, String>, Json);
+
+/// The Job that a run, by uid, name and namespace, makes for its metric's measurement of this number.
+///
+/// # Errors
+/// A metric that is measured by no Job or that upstream does not accept.
+pub fn job_made(run: (&str, &str, &str), metric: &Metric, number: u32) -> Result<JobMade, String> {
+    let CheckedProvider::Job(template) = metric.provider.check()? else {
+        return Err("the metric has no Job".to_owned());
+    };
+    let made =
+        Made::new(OfRun { uid: run.0, name: run.1, namespace: run.2 }, &metric.name, &template, number);
+    Ok((made.name, made.labels, made.annotations, made.spec))
+}
+
+/// Phase and message of a measurement whose Job's name is another object's.
+pub fn job_exists(job: &str) -> (AnalysisPhase, String) {
+    let taken = job::exists(job);
+    (taken.phase, taken.message)
+}
+
+/// Phase and message of a measurement whose Job has these ends, and when it is looked at again; `ends` is `None`
+/// for a Job that is gone, `job` for a measurement that names none (`Resume`).
+pub fn job_looked_at(
+    ends: Option<&[JobEnd]>,
+    job: Option<&str>,
+    elapsed: Duration,
+) -> (AnalysisPhase, String, Option<Duration>) {
+    let before = Measurement {
+        phase: AnalysisPhase::Running,
+        value: String::new(),
+        message: String::new(),
+        started: Time::ZERO,
+        finished: None,
+        job: job.map(str::to_owned),
+        resume: None,
+    };
+    let now = Time::ZERO + elapsed;
+    let step = match (job, ends) {
+        (None, _) => job::missing(),
+        (Some(job), None) => Step::Taken(job::gone(job)),
+        (Some(_), Some(ends)) => job::looked_at(ends.iter().copied(), &before, now),
+    };
+    match step {
+        Step::Taken(taken) => (taken.phase, taken.message, None),
+        Step::UnderWay(under_way) => {
+            (AnalysisPhase::Running, String::new(), Some(under_way.resume.since(now)))
+        }
+    }
+}
+
+/// Phase of a measurement that is terminated.
+pub fn job_terminated(job: Option<&str>) -> (AnalysisPhase, String) {
+    let step = if job.is_some() { Step::Taken(job::terminated()) } else { job::missing() };
+    match step {
+        Step::Taken(taken) => (taken.phase, taken.message),
+        Step::UnderWay(_) => (AnalysisPhase::Running, String::new()),
+    }
+}
+
+/// Those of a run's Jobs, oldest first, that are deleted (`GarbageCollect`).
+pub fn job_surplus<T>(jobs: &[T], limit: usize) -> &[T] {
+    job::surplus(jobs, limit)
+}
+
+/// The value of an Experiment's argument, with what the Experiment knows in place of placeholders; its ReplicaSets by
+/// template, hash and name (`ResolveExperimentArgsValue`).
+///
+/// # Errors
+/// As upstream words them.
+pub fn experiment_value(
+    value: &str,
+    available: Option<Time>,
+    duration: Option<Duration>,
+    sets: &[(&str, String, String)],
+) -> Result<String, String> {
+    let known = sets.iter().map(|(template, hash, name)| KnownSet {
+        template: (*template).to_owned(),
+        hash: hash.clone(),
+        name: name.clone(),
+    });
+    resolve_value(value, available, duration, &known.collect::<Vec<_>>())
 }
 
 /// Phase, value and message that a web metric has where this is answered at once (`webmetric.go: Run`).

@@ -7,7 +7,7 @@ use manifests::objects::ObjectKey;
 use manifests::objects::analysis::{CheckedMetric, Job as Template};
 use planted::Bug;
 use scenario::JobEnd;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use timeline::AnalysisPhase;
 use units::{Duration, Time};
 use yaml::Problem;
@@ -45,28 +45,73 @@ pub(super) fn start(
     let Body::AnalysisRun(run) = &object.body else {
         return Err(Problem::new("only a run has measurements"));
     };
-    let namespace = object.key.namespace.clone();
-    let uid = uid(&object.key, object.created);
     let result = run.status.results.iter().find(|result| result.name == metric.name);
-    let name = name(&uid, &metric.name, result.map_or(0, MetricResult::taken) + 1);
-    let run_name = object.key.name.to_string();
-    let own = |key: &str, value: &str| (format!("analysisrun.argoproj.io/{key}"), value.to_owned());
-    let mut labels = texts(template, "/metadata/labels");
-    labels.extend([own("uid", &uid)]);
-    let mut annotations = texts(template, "/metadata/annotations");
-    annotations.extend([
-        own("name", &run_name),
-        own("namespace", namespace.as_deref().unwrap_or_default()),
-        own("metric-name", &metric.name),
-    ]);
-    let key = ObjectKey::new("batch", "Job", namespace.as_deref(), &name);
-    kubernetes::job::create(world, key, id, kubernetes::Job::new(template.spec.clone(), end, takes));
-    let created = world.api.owned(id).last().map(|job| job.id);
-    if let Some(job) = created {
-        world.api.update_metadata(job, |object| (object.labels, object.annotations) = (labels, annotations));
+    let number = result.map_or(0, MetricResult::taken) + 1;
+    let namespace = object.key.namespace.clone().unwrap_or_default();
+    let of = OfRun { uid: &object.uid(), name: &object.key.name, namespace: &namespace };
+    let made = Made::new(of, &metric.name, template, number);
+    let key = ObjectKey::new("batch", "Job", Some(&namespace), &made.name);
+    match world.api.find(&key).map(|existing| existing.owner == Some(id)) {
+        Some(true) => {}
+        Some(false) => return Ok(Step::Taken(exists(&made.name))),
+        None => {
+            let job = kubernetes::job::create(world, key, id, kubernetes::Job::new(made.spec, end, takes));
+            let (labels, annotations) = (made.labels, made.annotations);
+            world.api.update_metadata(job, |object| {
+                (object.labels, object.annotations) = (labels, annotations);
+            });
+        }
     }
     // The Job is looked at at once, for one that is over soon.
-    Ok(Step::UnderWay(UnderWay { job: name, resume: world.now() }))
+    Ok(Step::UnderWay(UnderWay { job: made.name, resume: world.now() }))
+}
+
+/// The run for which a Job is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfRun<'a> {
+    pub(super) uid: &'a str,
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a str,
+}
+
+/// The Job that measures a metric (`newMetricJob`), without the run, its owner.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Made {
+    pub(super) name: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) spec: Json,
+}
+
+impl Made {
+    /// The Job of a metric's measurement, by its number from 1.
+    pub(super) fn new(run: OfRun<'_>, metric: &str, template: &Template, number: u32) -> Self {
+        let own = |key: &str, value: &str| (format!("analysisrun.argoproj.io/{key}"), value.to_owned());
+        let mut labels = texts(template, "/labels");
+        labels.extend([own("uid", run.uid)]);
+        let mut annotations = texts(template, "/annotations");
+        annotations.extend([
+            own("name", run.name),
+            own("namespace", run.namespace),
+            own("metric-name", metric),
+        ]);
+        let mut spec = template.spec.clone();
+        let mut part = Some(&mut spec);
+        for name in ["template", "metadata", "labels"] {
+            let fields = part.and_then(Json::as_object_mut);
+            part = fields.map(|fields| fields.entry(name).or_insert_with(|| json!({})));
+        }
+        if let Some(labels) = part.and_then(Json::as_object_mut) {
+            let (key, uid) = own("uid", run.uid);
+            labels.insert(key, Json::from(uid));
+        }
+        Self { name: name(run.uid, metric, number), labels, annotations, spec }
+    }
+}
+
+/// A measurement whose Job cannot be made, since another object has its name.
+pub(super) fn exists(job: &str) -> Taken {
+    Taken::error(format!("jobs.batch \"{job}\" already exists"), "")
 }
 
 /// Looks at the Job of a measurement that is under way (`Resume`).
@@ -74,15 +119,24 @@ pub(super) fn resume(world: &World<'_>, id: ObjectId, before: &Measurement) -> S
     let Some(name) = &before.job else { return missing() };
     let namespace = world.api.get(id).key.namespace.clone();
     let found = world.api.find(&ObjectKey::new("batch", "Job", namespace.as_deref(), name));
-    let Some(job) = found.and_then(as_job) else {
-        return Step::Taken(Taken::error(format!("job.batch \"{name}\" not found"), ""));
-    };
-    looked_at(job.condition, before, world.now())
+    match found.and_then(as_job) {
+        None => Step::Taken(gone(name)),
+        Some(job) => looked_at(job.condition, before, world.now()),
+    }
 }
 
-/// What a Job with this condition means for the measurement that waits for it.
-pub(super) fn looked_at(condition: Option<JobEnd>, before: &Measurement, now: Time) -> Step {
-    match (condition, &before.job) {
+/// A measurement whose Job somebody deleted.
+pub(super) fn gone(job: &str) -> Taken {
+    Taken::error(format!("job.batch \"{job}\" not found"), "")
+}
+
+/// What a Job with these conditions means for the measurement that waits for it: of several ends the last counts.
+pub(super) fn looked_at(
+    conditions: impl IntoIterator<Item = JobEnd>,
+    before: &Measurement,
+    now: Time,
+) -> Step {
+    match (conditions.into_iter().last(), &before.job) {
         (Some(JobEnd::Complete), _) => Step::Taken(Taken::plain(AnalysisPhase::Successful, "")),
         (Some(JobEnd::Failed), _) if planted::is(Bug::FailedJobIsError) => Step::Taken(Taken::error("", "")),
         (Some(JobEnd::Failed), _) => Step::Taken(Taken::plain(AnalysisPhase::Failed, "")),
@@ -96,7 +150,8 @@ pub(super) fn looked_at(condition: Option<JobEnd>, before: &Measurement, now: Ti
 
 /// How long after a look the next one follows, by the time since the Job was started.
 fn wait(elapsed: Duration) -> Duration {
-    Duration::from_secs_f64((2.0 * elapsed.max(SHORTEST_PASS).as_secs_f64()).sqrt())
+    let seconds = (2.0 * elapsed.max(SHORTEST_PASS).as_secs_f64()).sqrt();
+    Duration::from_nanos((seconds * 1e9) as u64)
 }
 
 /// Ends a measurement whose run is ending, and deletes its Job (`Terminate`).
@@ -116,7 +171,7 @@ pub(super) fn terminated() -> Taken {
     Taken::plain(AnalysisPhase::Inconclusive, "Metric Terminated")
 }
 
-fn missing() -> Step {
+pub(super) fn missing() -> Step {
     Step::Taken(Taken::error("job metadata reference missing", ""))
 }
 
@@ -125,10 +180,14 @@ pub(super) fn collect(world: &mut World<'_>, id: ObjectId, limit: usize) {
     let jobs: Vec<ObjectId> =
         world.api.owned(id).filter(|object| as_job(object).is_some()).map(|job| job.id).collect();
     let limit = limit + usize::from(planted::is(Bug::JobRetentionPlusOne));
-    let surplus = jobs.len().saturating_sub(limit);
-    for job in &jobs[..surplus] {
+    for job in surplus(&jobs, limit) {
         world.api.delete(*job);
     }
+}
+
+/// Those of the Jobs, oldest first, that are too many.
+pub(super) fn surplus<T>(jobs: &[T], limit: usize) -> &[T] {
+    &jobs[..jobs.len().saturating_sub(limit)]
 }
 
 /// What Kubernetes would refuse when the Job is made.
@@ -167,8 +226,8 @@ fn check(metric: &CheckedMetric, template: &Template) -> Result<(), Problem> {
 }
 
 fn texts(template: &Template, path: &str) -> BTreeMap<String, String> {
-    let whole = template.metadata.as_ref().map(|metadata| serde_json::json!({ "metadata": metadata }));
-    let map = whole.as_ref().and_then(|whole| whole.pointer(path)).and_then(Json::as_object);
+    let map =
+        template.metadata.as_ref().and_then(|metadata| metadata.pointer(path)).and_then(Json::as_object);
     let entries = map.into_iter().flatten();
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
@@ -178,17 +237,6 @@ fn name(uid: &str, metric: &str, number: u32) -> String {
     let around = format!("{uid}..{number}").len();
     let kept = &metric[..metric.len().min(LONGEST_NAME.saturating_sub(around))];
     format!("{uid}.{kept}.{number}")
-}
-
-/// The identity of a run: in the form that Kubernetes draws, fixed by its name and the time it was made.
-fn uid(key: &ObjectKey, created: Time) -> String {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    // FNV-1a of 128 bits.
-    let text = format!("{key} {}", created.as_nanos());
-    let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
-    let digits = format!("{hash:032x}");
-    format!("{}-{}-4{}-a{}-{}", &digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..])
 }
 
 #[cfg(test)]

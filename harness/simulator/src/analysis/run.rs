@@ -309,14 +309,14 @@ fn measure_what_is_due(
         return Ok(pass);
     }
     let namespace = world.api.get(id).key.namespace.clone().unwrap_or_default();
-    let arguments = secrets::arguments(world, &namespace, &run.analysis.args)
-        .map_err(|error| format!("Unable to resolve metric arguments: {error}"))?;
+    let unresolved = |error| format!("Unable to resolve metric arguments: {error}");
+    let arguments = secrets::arguments(world, &namespace, &run.analysis.args).map_err(unresolved)?;
     for planned in due {
         let before = run.status.under_way(&planned.checked.name);
         let step = match &arguments {
             None => measure::measure(world, id, planned, before, terminating),
             Some(arguments) => {
-                let resolved = arguments.resolve(run, planned)?;
+                let resolved = arguments.resolve(run, plan, planned).map_err(unresolved)?;
                 let step = measure::measure(world, id, &resolved, before, terminating);
                 step.map(|step| arguments.redact(step))
             }

@@ -1,11 +1,11 @@
 //! Arguments that come from Secrets: read at every measurement, and never told (argo-rollouts v1.10.1
 //! `analysis/analysis.go: resolveArgs`).
 
-use manifests::objects::analysis::Argument;
+use manifests::objects::analysis::{Argument, CheckedMetric};
 use manifests::objects::{self, ObjectKey};
 
 use super::measure::Step;
-use super::plan::PlannedMetric;
+use super::plan::{Plan, PlannedMetric};
 use super::run::AnalysisRun;
 use crate::World;
 use crate::api::Body;
@@ -78,11 +78,20 @@ impl WithSecrets {
     pub(super) fn resolve(
         &self,
         run: &AnalysisRun,
+        plan: &Plan,
         planned: &PlannedMetric,
     ) -> Result<PlannedMetric, String> {
-        let metric = run.analysis.metrics.iter().find(|metric| metric.places == planned.checked.places);
-        let metric = metric.ok_or("the metric is not in the run's spec")?;
-        let checked = metric.resolve(&self.arguments)?.check()?;
+        let index = plan.metrics.iter().position(|known| std::ptr::eq(known, planned));
+        let metric = index.and_then(|index| run.analysis.metrics.get(index));
+        let metric = metric.ok_or("the metric is not in the run's spec")?.resolve(&self.arguments)?;
+        let text = |text: String| (!text.is_empty()).then_some(text);
+        // Limits and times stay those of the spec without Secrets, which was checked.
+        let checked = CheckedMetric {
+            provider: metric.provider.check()?,
+            success_condition: text(metric.success_condition),
+            failure_condition: text(metric.failure_condition),
+            ..planned.checked.clone()
+        };
         Ok(PlannedMetric::new(checked, planned.dry_run, planned.retention))
     }
 

@@ -119,3 +119,18 @@ fn what_a_controller_made_cannot_be_patched() {
     let problem = api.patch(id, &node("{metadata: {labels: {a: b}}}")).unwrap_err();
     assert_eq!(problem.message, "Pod n/p is made by a controller and cannot be patched");
 }
+
+#[test]
+fn an_identity_has_the_form_of_those_of_kubernetes_and_is_of_one_object() {
+    let mut api = Api::default();
+    let mut uid = |name: &str, created: u64| {
+        let key = ObjectKey::new("argoproj.io", "AnalysisRun", Some(name), name);
+        let body = Body::Plain(Arc::new(objects::Object::Other(key.clone())));
+        let id = api.create(key, None, body, Time::from_secs(created));
+        api.get(id).uid()
+    };
+    let first = uid("a", 1);
+    let parts: Vec<usize> = first.split('-').map(str::len).collect();
+    assert_eq!(parts, [8, 4, 4, 4, 12]);
+    assert_ne!(first, uid("b", 1));
+}

@@ -1,12 +1,14 @@
 //! The AnalysisRuns of an Experiment (argo-rollouts v1.10.1 `experiments/experiment.go:
 //! reconcileAnalysisRun`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use manifests::objects::ObjectKey;
-use manifests::objects::analysis::Argument;
+use manifests::objects::analysis::{Argument, substitute};
 use manifests::objects::rollout::Analyses;
 use timeline::{AnalysisPhase, Source};
+use units::{Duration, Time};
 
 use super::templates::set_name;
 use super::{AnalysisSpec, Experiment, ExperimentRun, ExperimentStatus, is_over};
@@ -14,7 +16,7 @@ use crate::World;
 use crate::analysis::AnalysisRun;
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::as_replica_set;
-use crate::rollouts::InNamespace;
+use crate::rollouts::{InNamespace, calendar};
 
 /// Makes an analysis's run once the pods are available, ends it with the Experiment, and repeats its phase.
 pub(super) fn reconcile(
@@ -157,28 +159,49 @@ fn resolve(
     experiment: &Experiment,
     args: &[Argument],
 ) -> Result<Vec<Argument>, String> {
-    let mut known = Vec::new();
-    for template in &experiment.spec.templates {
+    let sets = experiment.spec.templates.iter().filter_map(|template| {
         let name = set_name(world, id, &template.name);
-        let set = world.api.owned(id).find(|object| *object.key.name == *name).and_then(as_replica_set);
-        let Some(set) = set else { continue };
-        known.push((format!("templates.{}.podTemplateHash", template.name), set.hash.clone()));
-        known.push((format!("templates.{}.replicaset.name", template.name), name));
-    }
+        let set = world.api.owned(id).find(|object| *object.key.name == *name).and_then(as_replica_set)?;
+        Some(KnownSet { template: template.name.clone(), hash: set.hash.to_string(), name })
+    });
+    let sets: Vec<KnownSet> = sets.collect();
     let resolved = args.iter().map(|argument| {
         let mut argument = argument.clone();
         if let Some(value) = &mut argument.value {
-            for (name, found) in &known {
-                *value = value.replace(&format!("{{{{{name}}}}}"), found);
-            }
-            if let Some((_, rest)) = value.split_once("{{") {
-                let name = rest.split("}}").next().unwrap_or(rest);
-                return Err(format!("failed to resolve {{{{{name}}}}}"));
-            }
+            *value = resolve_value(value, experiment.status.available_at, experiment.spec.duration, &sets)?;
         }
         Ok(argument)
     });
     resolved.collect()
+}
+
+/// A ReplicaSet of an Experiment, and the template that it was made of.
+pub(crate) struct KnownSet {
+    pub(crate) template: String,
+    pub(crate) hash: String,
+    pub(crate) name: String,
+}
+
+/// # Errors
+/// A placeholder that is not closed, and the last one that the Experiment does not know.
+pub(crate) fn resolve_value(
+    value: &str,
+    available: Option<Time>,
+    duration: Option<Duration>,
+    sets: &[KnownSet],
+) -> Result<String, String> {
+    let mut known = BTreeMap::new();
+    if let Some(available) = available {
+        known.insert("experiment.availableAt".to_owned(), calendar::format(available));
+        if let Some(duration) = duration {
+            known.insert("experiment.finishedAt".to_owned(), calendar::format(available + duration));
+        }
+    }
+    for set in sets {
+        known.insert(format!("templates.{}.podTemplateHash", set.template), set.hash.clone());
+        known.insert(format!("templates.{}.replicaset.name", set.template), set.name.clone());
+    }
+    substitute(value, |name| known.get(name).map(String::as_str))
 }
 
 /// Tells of a run's phase, about the Experiment and about the Rollout.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use manifests::objects::rollout::{Analyses, Analysis};
-use manifests::objects::{ObjectKey, Step};
+use manifests::objects::{ObjectKey, Rollout, Step};
 use timeline::{AnalysisPhase, Source};
 
 use super::load::InNamespace;
 use super::pass::Pass;
 use super::status::{PauseReason, RunReference};
-use super::{HASH_LABEL, REVISION, history, steps};
+use super::{HASH_LABEL, REVISION, history, live, steps};
 use crate::World;
 use crate::analysis::AnalysisRun;
 use crate::api::{Body, ObjectId};
@@ -208,9 +208,7 @@ pub(super) fn create(
         Analyses::find(&analysis.templates, &references, "templates").map_err(|error| error.to_string())?;
     let hash = Arc::clone(&pass.new_set().hash);
     let stable_hash = pass.stable_set().map(|set| Arc::clone(&set.hash)).unwrap_or_default();
-    let manifest = world.api.get(pass.id).manifest.clone();
-    let live = manifest.ok_or("the Rollout has no manifest")?;
-    let args = pass.rollout.run_arguments(&analysis.args, &hash, &stable_hash, &live)?;
+    let args = Rollout::run_arguments(&analysis.args, &hash, &stable_hash, &live::object(world, pass)?)?;
     let merged = templates.merge(&args, &analysis.dry_run, &analysis.measurement_retention)?;
     let revision = pass.before.revision;
     let name = format!("{}-{hash}-{revision}{}", pass.name, purpose.suffix());

@@ -7,7 +7,7 @@ use git::EPOCH;
 const DAY: i64 = 86_400;
 
 /// The date that a point of virtual time stands for, to the second: `2026-01-01T00:02:00Z`.
-pub(super) fn format(time: Time) -> String {
+pub(crate) fn format(time: Time) -> String {
     let seconds = (EPOCH + time.as_nanos() / 1_000_000_000).cast_signed();
     let (year, month, day) = civil(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);

@@ -4,15 +4,15 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use manifests::objects::ObjectKey;
 use manifests::objects::analysis::TemplateReference;
 use manifests::objects::rollout::{ExperimentStep, ExperimentTemplate, SpecReference};
+use manifests::objects::{ObjectKey, Rollout};
 use timeline::{AnalysisPhase, Source};
 
 use super::pass::{Pass, Set, replica_set};
 use super::status::PauseReason;
 use super::weights::WeightDestination;
-use super::{HASH_LABEL, steps};
+use super::{HASH_LABEL, live, steps};
 use crate::World;
 use crate::api::{Body, ObjectId};
 use crate::experiments::{AnalysisSpec, Experiment, ExperimentSpec, TemplateSpec, as_experiment};
@@ -147,11 +147,11 @@ fn create(world: &mut World<'_>, pass: &Pass, step: &ExperimentStep) -> Result<O
 
 fn spec(world: &World<'_>, pass: &Pass, step: &ExperimentStep) -> Result<ExperimentSpec, String> {
     let templates = step.templates.iter().map(|template| template_spec(world, pass, template));
-    let live = world.api.get(pass.id).manifest.clone().ok_or("the Rollout has no manifest")?;
+    let live = live::object(world, pass)?;
     let stable = pass.stable_set().map(|set| Arc::clone(&set.hash)).unwrap_or_default();
     let mut analyses = Vec::with_capacity(step.analyses.len());
     for analysis in &step.analyses {
-        let args = pass.rollout.run_arguments(&analysis.args, &pass.new_set().hash, &stable, &live)?;
+        let args = Rollout::run_arguments(&analysis.args, &pass.new_set().hash, &stable, &live)?;
         analyses.push(AnalysisSpec {
             name: analysis.name.clone(),
             template: TemplateReference {

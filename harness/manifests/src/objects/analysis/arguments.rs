@@ -1,7 +1,9 @@
 use serde::Deserialize;
 
+use super::super::field::quoted;
+use super::super::go;
 use super::super::pod::{FieldReference, KeyReference};
-use super::{Metric, Prometheus};
+use super::Metric;
 
 /// An argument of a template, or of a run once it has a value (`Argument`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -58,93 +60,115 @@ pub fn merge_arguments(supplied: &[Argument], declared: &[Argument]) -> Result<V
     }
 }
 
-/// Puts arguments in place of `{{args.name}}` (`utils/template/template.go: ResolveArgs`). A value is
-/// not searched for further placeholders.
+/// A text with placeholders (`fasttemplate.Template`).
+struct Placeholders<'a> {
+    /// Every placeholder, with the text before it.
+    parts: Vec<(&'a str, &'a str)>,
+    rest: &'a str,
+}
+
+impl<'a> Placeholders<'a> {
+    /// # Errors
+    /// A placeholder that is not closed.
+    fn parse(text: &'a str) -> Result<Self, String> {
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((tag, next)) = after.split_once("}}") else {
+                let (text, after) = (quoted(text), quoted(after));
+                return Err(format!(
+                    "Cannot find end tag=\"}}}}\" in the template={text} starting from {after}"
+                ));
+            };
+            parts.push((before, tag));
+            rest = next;
+        }
+        Ok(Self { parts, rest })
+    }
+
+    /// # Errors
+    /// The last placeholder that has no value.
+    fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
+        let (mut filled, mut unresolved) = (String::new(), None);
+        for (before, tag) in &self.parts {
+            filled.push_str(before);
+            match value(tag.trim()) {
+                Some(value) => filled.push_str(value),
+                None => unresolved = Some(tag),
+            }
+        }
+        filled.push_str(self.rest);
+        unresolved.map_or(Ok(filled), |tag| Err(format!("failed to resolve {{{{{tag}}}}}")))
+    }
+}
+
+/// Puts values in place of `{{name}}` (`utils/template/template.go: resolve`). A value is not searched for further
+/// placeholders.
 ///
 /// # Errors
-/// An argument without a value, a placeholder that names none, or one that is not closed.
+/// A placeholder that is not closed, or the last one without a value, in upstream's words.
+pub fn substitute<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
+    Placeholders::parse(text)?.fill(value)
+}
+
+/// Puts arguments in place of `{{args.name}}` (`ResolveArgs`).
+///
+/// # Errors
+/// As [`substitute`], and an argument without a value.
 pub fn resolve_text(text: &str, arguments: &[Argument]) -> Result<String, String> {
+    let placeholders = Placeholders::parse(text)?;
     if let Some(argument) = arguments.iter().find(|argument| argument.value.is_none()) {
         return Err(format!("argument \"{}\" was not supplied", argument.name));
     }
-    let mut resolved = String::with_capacity(text.len());
-    let mut unresolved = None;
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((tag, next)) = after.split_once("}}") else {
-            return Err(format!(
-                "Cannot find end tag=\"}}}}\" in the template={text:?} starting from {after:?}"
-            ));
-        };
-        resolved.push_str(before);
-        let name = tag.trim().strip_prefix("args.");
-        // Upstream keeps arguments in a map: of two with one name the later wins.
-        match name.and_then(|name| arguments.iter().rev().find(|argument| argument.name == name)) {
-            Some(argument) => resolved.push_str(argument.value.as_deref().unwrap_or_default()),
-            None => unresolved = Some(tag),
-        }
-        rest = next;
-    }
-    resolved.push_str(rest);
-    match unresolved {
-        Some(tag) => Err(format!("failed to resolve {{{{{tag}}}}}")),
-        None => Ok(resolved),
-    }
+    // Upstream keeps arguments in a map: of two with one name the later wins.
+    placeholders.fill(|tag| {
+        let name = tag.strip_prefix("args.")?;
+        arguments.iter().rev().find(|argument| argument.name == name)?.value.as_deref()
+    })
+}
+
+/// Puts arguments into a text of JSON, with Go's escapes (`ResolveQuotedArgs`).
+///
+/// # Errors
+/// As [`resolve_text`].
+pub fn resolve_quoted(json: &str, arguments: &[Argument]) -> Result<String, String> {
+    let escaped = arguments.iter().map(|argument| {
+        let value = argument.value.as_ref().map(|value| {
+            let quoted = quoted(value);
+            quoted[1..quoted.len() - 1].to_owned()
+        });
+        Argument { name: argument.name.clone(), value, value_from: None }
+    });
+    resolve_text(json, &escaped.collect::<Vec<_>>())
 }
 
 impl Metric {
-    /// The metric with arguments put into every text of it (`utils/analysis/factory.go:
-    /// ResolveMetricArgs`). Upstream substitutes in the metric's JSON text; a placeholder never
-    /// reaches beyond one text there, so that substituting text by text gives the same, and keeps
-    /// places.
+    /// The metric with arguments put into the text that Go writes for it (`utils/analysis/factory.go:
+    /// ResolveMetricArgs`).
     ///
     /// # Errors
-    /// As [`resolve_text`].
+    /// As [`resolve_text`], and a value with a character that Go escapes as JSON does not.
     pub fn resolve(&self, arguments: &[Argument]) -> Result<Self, String> {
-        let text = |text: &String| resolve_text(text, arguments);
-        let number = |number: &Option<_>| match number {
-            Some(super::IntOrString::String(text)) => {
-                resolve_text(text, arguments).map(|text| Some(super::IntOrString::String(text)))
-            }
-            number => Ok(number.clone()),
-        };
-        let mut provider = self.provider.clone();
-        if let Some(prometheus) = &mut provider.prometheus {
-            resolve_prometheus(prometheus, arguments)?;
-        }
-        if let Some(web) = &mut provider.web {
-            web.resolve(arguments)?;
-        }
-        if let Some(job) = &mut provider.job {
-            job.resolve(arguments)?;
-        }
-        Ok(Self {
-            name: text(&self.name)?,
-            interval: text(&self.interval)?,
-            initial_delay: text(&self.initial_delay)?,
-            count: number(&self.count)?,
-            success_condition: text(&self.success_condition)?,
-            failure_condition: text(&self.failure_condition)?,
-            failure_limit: number(&self.failure_limit)?,
-            inconclusive_limit: number(&self.inconclusive_limit)?,
-            consecutive_error_limit: number(&self.consecutive_error_limit)?,
-            consecutive_success_limit: number(&self.consecutive_success_limit)?,
-            provider,
-            places: self.places.clone(),
-        })
+        let written = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        let resolved = resolve_quoted(&go::encode("rollouts.Metric", &written), arguments)?;
+        check_escapes(&resolved)?;
+        let metric: Self = serde_json::from_str(&resolved).map_err(|error| error.to_string())?;
+        Ok(Self { places: self.places.clone(), ..metric })
     }
 }
 
-fn resolve_prometheus(prometheus: &mut Prometheus, arguments: &[Argument]) -> Result<(), String> {
-    let mut texts = vec![&mut prometheus.address, &mut prometheus.query];
-    for header in &mut prometheus.headers {
-        texts.extend([&mut header.key, &mut header.value]);
-    }
-    if let Some(range) = &mut prometheus.range_query {
-        texts.extend([&mut range.start, &mut range.end, &mut range.step]);
-    }
-    for text in texts {
-        *text = resolve_text(text, arguments)?;
+/// What `encoding/json` says of an escape that Go's quotes have and JSON has not.
+fn check_escapes(json: &str) -> Result<(), String> {
+    let mut chars = json.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            continue;
+        }
+        match chars.next() {
+            Some(escape) if !"\"\\/bfnrtu".contains(escape) => {
+                return Err(format!("invalid character '{escape}' in string escape code"));
+            }
+            Some(_) | None => {}
+        }
     }
     Ok(())
 }

@@ -150,7 +150,11 @@ fn check_count(count: i64, failures: i64, successes: i64, inconclusive: i64) -> 
 }
 
 impl Provider {
-    fn check(&self) -> Result<CheckedProvider, String> {
+    /// The one provider that is set.
+    ///
+    /// # Errors
+    /// None or several, in upstream's words.
+    pub fn check(&self) -> Result<CheckedProvider, String> {
         let names = self.names();
         let name = match names.as_slice() {
             [] => return Err("no provider specified".to_owned()),

@@ -1,13 +1,13 @@
 //! Providers that ask something outside of the pipeline: an HTTP server, a Kubernetes Job.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
 use super::super::values::nullable;
-use super::{Argument, Header, resolve_text};
+use super::Header;
 
 /// An HTTP request (`WebMetric`).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Web {
     /// GET where it is empty.
@@ -35,12 +35,19 @@ pub struct Web {
     #[serde(default, deserialize_with = "nullable")]
     pub insecure: bool,
     /// Credentials.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "credentials")]
     pub authentication: Option<Json>,
 }
 
+/// Reads credentials; Go writes none as two empty kinds of them.
+pub(super) fn credentials<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    let is_empty = |kind: &Json| kind.as_object().is_some_and(serde_json::Map::is_empty);
+    let written = Option::<Json>::deserialize(deserializer)?;
+    Ok(written.filter(|written| !written.as_object().is_some_and(|kinds| kinds.values().all(is_empty))))
+}
+
 /// A Kubernetes Job (`JobMetric`), as written.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub struct Job {
     /// Its labels and annotations.
     #[serde(default)]
@@ -50,19 +57,6 @@ pub struct Job {
 }
 
 impl Web {
-    /// Puts arguments into every text.
-    pub(super) fn resolve(&mut self, arguments: &[Argument]) -> Result<(), String> {
-        let mut texts = vec![&mut self.method, &mut self.url, &mut self.body, &mut self.json_path];
-        for header in &mut self.headers {
-            texts.extend([&mut header.key, &mut header.value]);
-        }
-        for text in texts {
-            *text = resolve_text(text, arguments)?;
-        }
-        let parts = self.json_body.iter_mut().chain(&mut self.authentication);
-        parts.into_iter().try_for_each(|json| resolve_json(json, arguments))
-    }
-
     /// The URL at which a token is asked for, where the request has credentials of OAuth2; with it whether
     /// both of the client's credentials are there.
     pub fn oauth2(&self) -> Option<(&str, bool)> {
@@ -73,34 +67,9 @@ impl Web {
 }
 
 impl Job {
-    /// Puts arguments into every text.
-    pub(super) fn resolve(&mut self, arguments: &[Argument]) -> Result<(), String> {
-        let parts = self.metadata.iter_mut().chain([&mut self.spec]);
-        parts.into_iter().try_for_each(|json| resolve_json(json, arguments))
-    }
-
     /// When its pods are started again (`spec.template.spec.restartPolicy`).
     pub fn restart_policy(&self) -> &str {
         let written = self.spec.pointer("/template/spec/restartPolicy").and_then(Json::as_str);
         written.unwrap_or("Always")
     }
-}
-
-fn resolve_json(json: &mut Json, arguments: &[Argument]) -> Result<(), String> {
-    match json {
-        Json::String(text) => *text = resolve_text(text, arguments)?,
-        Json::Array(items) => {
-            for item in items {
-                resolve_json(item, arguments)?;
-            }
-        }
-        Json::Object(fields) => {
-            for (name, mut value) in std::mem::take(fields) {
-                resolve_json(&mut value, arguments)?;
-                fields.insert(resolve_text(&name, arguments)?, value);
-            }
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) => {}
-    }
-    Ok(())
 }

@@ -98,10 +98,13 @@ pub struct RunArgumentSource {
 }
 
 /// Which ReplicaSet's hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub enum PodTemplateHash {
     /// The stable one.
     Stable,
     /// The new one.
     Latest,
+    /// No hash: the argument's own value stays.
+    #[serde(untagged)]
+    Other(String),
 }

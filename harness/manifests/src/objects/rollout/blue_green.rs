@@ -2,6 +2,7 @@
 //! BlueGreenStrategy`).
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::super::pod::PodMetadata;
 use super::super::values::{IntOrString, Rounding, nullable};
@@ -51,6 +52,9 @@ pub struct BlueGreenStrategy {
     /// Seconds that the new pods stay after an abort; 30 where unset, 0 for always.
     #[serde(default)]
     pub abort_scale_down_delay_seconds: Option<i32>,
+    /// Keeps pods of two templates apart; not modelled.
+    #[serde(default)]
+    pub anti_affinity: Option<Json>,
 }
 
 impl BlueGreenStrategy {

@@ -5,15 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use yaml::{Node, Value};
-
 use super::super::analysis::{
     AnalysisTemplate, Argument, DryRun, MeasurementRetention, Metric, TemplateReference, merge_arguments,
 };
 use super::super::core::Service;
 use super::super::field::{FieldError, quoted};
 use super::super::values::IntOrString;
-use super::{Analysis, HASH_LABEL, InvalidSpec, PodTemplateHash, Rollout, RunArgument};
+use super::{Analysis, HASH_LABEL, InvalidSpec, Rollout};
 
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
@@ -203,107 +201,6 @@ impl Rollout {
         }
         Ok(())
     }
-
-    /// The Rollout's arguments as validation sees them, with stand-ins for hashes and fields. One
-    /// field of the metadata that does not exist leaves none at all (`buildAnalysisArgs`).
-    fn placeholder_arguments(&self, args: &[RunArgument]) -> Vec<Argument> {
-        if args.iter().filter_map(RunArgument::metadata_path).any(|path| self.metadata_field(path).is_none())
-        {
-            return Vec::new();
-        }
-        args.iter().map(|argument| Argument::with_value(&argument.name, &argument.value)).collect()
-    }
-
-    /// The arguments of an AnalysisRun that is created now (`BuildArgumentsForRolloutAnalysisRun`).
-    /// `live` is the Rollout's own object, for arguments that refer to its fields.
-    ///
-    /// # Errors
-    /// A field that the Rollout does not have, in upstream's words.
-    pub fn run_arguments(
-        &self,
-        args: &[RunArgument],
-        latest_hash: &str,
-        stable_hash: &str,
-        live: &Node,
-    ) -> Result<Vec<Argument>, String> {
-        let mut built = Vec::with_capacity(args.len());
-        for argument in args {
-            let source = argument.value_from.as_ref();
-            let hash = source.and_then(|source| source.pod_template_hash_value);
-            let field = source.and_then(|source| source.field_ref.as_ref());
-            let value = match (hash, field) {
-                (Some(PodTemplateHash::Latest), _) => latest_hash.to_owned(),
-                (Some(PodTemplateHash::Stable), _) => stable_hash.to_owned(),
-                (None, Some(field)) if field.field_path.starts_with("metadata") => self
-                    .metadata_field(&field.field_path)
-                    .ok_or_else(|| format!("unsupported fieldPath: {}", field.field_path))?,
-                (None, Some(field)) => field_text(live, &field.field_path)?,
-                (None, None) => argument.value.clone(),
-            };
-            built.push(Argument::with_value(&argument.name, value));
-        }
-        Ok(built)
-    }
-
-    /// A field of the metadata as the downward API gives it (kubernetes `pkg/fieldpath:
-    /// ExtractFieldPathAsString`).
-    pub(crate) fn metadata_field(&self, path: &str) -> Option<String> {
-        let metadata = &self.metadata;
-        let lines = |map: &std::collections::BTreeMap<String, String>| {
-            map.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect::<Vec<_>>().join("\n")
-        };
-        let subscript = |map: &str| path.strip_prefix(map)?.strip_prefix("['")?.strip_suffix("']");
-        if let Some(key) = subscript("metadata.labels") {
-            return Some(metadata.labels.get(key).cloned().unwrap_or_default());
-        }
-        if let Some(key) = subscript("metadata.annotations") {
-            return Some(metadata.annotations.get(key).cloned().unwrap_or_default());
-        }
-        match path {
-            "metadata.labels" => Some(lines(&metadata.labels)),
-            "metadata.annotations" => Some(lines(&metadata.annotations)),
-            "metadata.name" => Some(metadata.name.clone()),
-            "metadata.namespace" => Some(metadata.namespace.clone().unwrap_or_default()),
-            "metadata.uid" => Some(metadata.uid.clone().unwrap_or_default()),
-            _ => None,
-        }
-    }
-}
-
-impl RunArgument {
-    /// The path, where the argument refers to a field of the metadata.
-    pub(crate) fn metadata_path(&self) -> Option<&str> {
-        let field = self.value_from.as_ref()?.field_ref.as_ref()?;
-        field.field_path.starts_with("metadata").then_some(field.field_path.as_str())
-    }
-}
-
-/// `extractValueFromRollout`: a path of keys and indices, which must end at a plain value.
-fn field_text(live: &Node, path: &str) -> Result<String, String> {
-    let invalid = || format!("invalid path {path} in rollout");
-    let mut node = Some(live);
-    for section in path.split(['.', '[', ']']).filter(|section| !section.is_empty()) {
-        node = match &node.ok_or_else(invalid)?.value {
-            Value::Seq(items) => {
-                let index: usize = section.parse().map_err(|_| format!("invalid index '{section}'"))?;
-                Some(items.get(index).ok_or_else(|| format!("index {index} out of range"))?)
-            }
-            Value::Map(map) => map.get(section),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-                return Err(invalid());
-            }
-        };
-    }
-    match &node.ok_or_else(invalid)?.value {
-        Value::Null => Err(invalid()),
-        Value::Bool(value) => Ok(value.to_string()),
-        Value::Int(value) => Ok(value.to_string()),
-        Value::Float(value) => Ok(value.to_string()),
-        Value::String(value) => Ok(value.clone()),
-        Value::Seq(_) | Value::Map(_) => {
-            Err(format!("path {path} in rollout must terminate in a primitive value"))
-        }
-    }
 }
 
 impl Analyses {
@@ -452,9 +349,11 @@ fn check_finite(template: &AnalysisTemplate, field: &str) -> Result<(), FieldErr
         )));
     }
     let args: Vec<Argument> = template.spec.args.iter().map(stand_in).collect();
-    for metric in &template.spec.metrics {
-        let metric =
-            metric.resolve(&args).map_err(|error| invalid(format!("AnalysisTemplate {name}: {error}")))?;
+    let resolved = template.spec.metrics.iter().map(|metric| metric.resolve(&args));
+    let resolved: Vec<Metric> = resolved
+        .collect::<Result<_, _>>()
+        .map_err(|error| invalid(format!("AnalysisTemplate {name}: {error}")))?;
+    for metric in resolved {
         if metric.is_infinite() {
             let count = metric.count.as_ref().map_or_else(|| "<nil>".to_owned(), IntOrString::to_string);
             return Err(invalid(format!(

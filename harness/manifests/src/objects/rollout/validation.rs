@@ -2,14 +2,18 @@
 //! `pkg/apis/rollouts/validation/validation.go`). Upstream collects every error and shows the first;
 //! here the first ends the check, in the same order.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::field::{FieldError, quoted};
-use super::super::pod::{Container, PodSpec};
-use super::super::values::{IntOrString, LabelSelector};
-use super::{BlueGreenStrategy, CanaryStrategy, Json, Rollout, RouteStep, RunArgument, Step, TrafficRouting};
+use super::super::field::FieldError;
+use super::super::go;
+use super::super::names::{label_value, qualified_name};
+use super::super::values::{IntOrString, LabelSelector, atoi};
+use super::{BlueGreenStrategy, CanaryStrategy, Json, Rollout, TrafficRouting};
+
+mod pod;
+mod steps;
 
 /// Why a Rollout is not acted upon: the message of its `InvalidSpec` condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +36,8 @@ impl Rollout {
     /// Checks the spec by itself (`ValidateRollout`). Where a `workloadRef` is used, the template and
     /// selector that it leads to must have been put into the spec before.
     ///
-    /// Not checked: what the pod template may hold beyond containers, ports and environment; the
-    /// matches of header and mirror routes; what a router needs beside Services.
+    /// Not checked: what the pod template may hold beyond labels, annotations, names and images of containers,
+    /// port numbers, environment variables and `restartPolicy`; what a router needs beside Services.
     ///
     /// # Errors
     /// The message that the Rollout's `InvalidSpec` condition gets.
@@ -47,7 +51,7 @@ impl Rollout {
         if spec.workload_ref.is_none() {
             check_selector(spec.selector.as_ref())?;
         }
-        self.check_template()?;
+        pod::check(spec.selector.as_ref(), &spec.template)?;
         nonnegative("spec.minReadySeconds", spec.min_ready_seconds)?;
         nonnegative("spec.revisionHistoryLimit", spec.revision_history_limit.unwrap_or(10))?;
         let deadline = spec.progress_deadline_seconds.unwrap_or(600);
@@ -57,20 +61,6 @@ impl Rollout {
             return Err(FieldError::invalid("spec.progressDeadlineSeconds", deadline, detail));
         }
         self.check_strategy()
-    }
-
-    fn check_template(&self) -> Checked {
-        let template = &self.spec.template;
-        if let Some(selector) = self.spec.selector.as_ref().filter(|selector| !selector.is_empty())
-            && !selector.matches(&template.metadata.labels)
-        {
-            return Err(FieldError::invalid(
-                "spec.template.metadata.labels",
-                json!(template.metadata.labels),
-                "`selector` does not match template `labels`",
-            ));
-        }
-        check_pod("spec.template.spec", &template.spec)
     }
 
     fn check_strategy(&self) -> Checked {
@@ -97,14 +87,12 @@ impl Rollout {
             return Err(FieldError::invalid_text(field, &strategy.active_service, detail));
         }
         let kept = self.spec.revision_history_limit.unwrap_or(10);
-        match strategy.scale_down_delay_revision_limit.filter(|limit| kept < *limit) {
-            None => Ok(()),
-            Some(limit) => {
-                let detail = "This rollout's revision history limit can not be smaller than the rollout's scale \
-                              down limit";
-                Err(FieldError::invalid("spec.strategy.scaleDownDelayRevisionLimit", limit, detail))
-            }
+        if let Some(limit) = strategy.scale_down_delay_revision_limit.filter(|limit| kept < *limit) {
+            let detail = "This rollout's revision history limit can not be smaller than the rollout's scale \
+                          down limit";
+            return Err(FieldError::invalid("spec.strategy.scaleDownDelayRevisionLimit", limit, detail));
         }
+        check_anti_affinity(strategy.anti_affinity.as_ref())
     }
 
     fn check_canary(&self, canary: &CanaryStrategy) -> Checked {
@@ -115,40 +103,9 @@ impl Rollout {
             Some(router) => check_router(canary, router)?,
         }
         for (index, step) in canary.steps.iter().enumerate() {
-            self.check_step(&format!("spec.strategy.steps[{index}]"), step, canary)?;
+            steps::check(&format!("spec.strategy.steps[{index}]"), step, canary)?;
         }
-        Ok(())
-    }
-
-    fn check_step(&self, field: &str, step: &Step, canary: &CanaryStrategy) -> Checked {
-        check_step_kinds(field, step)?;
-        let max = canary.max_weight();
-        if let Some(weight) = step.set_weight.filter(|weight| !(0..=max).contains(weight)) {
-            let detail = format!("SetWeight needs to be between 0 and {max}");
-            return Err(FieldError::invalid(format!("{field}.setWeight"), weight, &detail));
-        }
-        if let Some(seconds) = step.pause.as_ref().map(super::Pause::duration_seconds).filter(|s| *s < 0) {
-            let detail = "Duration needs to be greater than 0";
-            return Err(FieldError::invalid(format!("{field}.pause.duration"), seconds, detail));
-        }
-        if step.set_canary_scale.is_some() && canary.traffic_routing.is_none() {
-            let detail = "SetCanaryScale requires TrafficRouting to be set";
-            return Err(FieldError::required("spec.strategy.trafficRouting", detail));
-        }
-        check_routes(field, step, canary.traffic_routing.as_ref())?;
-        check_experiment(field, step, canary.traffic_routing.as_ref())?;
-        let of_experiment = step.experiment.iter().flat_map(|experiment| &experiment.analyses);
-        let mut args: Vec<RunArgument> = of_experiment.flat_map(|analysis| analysis.args.clone()).collect();
-        args.extend(step.analysis.iter().flat_map(|analysis| analysis.args.clone()));
-        if args.iter().filter_map(RunArgument::metadata_path).any(|path| self.metadata_field(path).is_none())
-        {
-            return Err(FieldError::invalid(
-                format!("{field}.analyses"),
-                json!(args),
-                "Analyses arguments must refer to valid object metadata supported by downwardAPI",
-            ));
-        }
-        Ok(())
+        check_anti_affinity(canary.anti_affinity.as_ref())
     }
 }
 
@@ -165,6 +122,7 @@ fn nonnegative(field: &str, value: i32) -> Checked {
 
 fn check_selector(selector: Option<&LabelSelector>) -> Checked {
     let Some(selector) = selector else { return Err(missing("spec.selector", ".spec.selector")) };
+    check_labels("spec.selector.matchLabels", &selector.match_labels)?;
     for (index, requirement) in selector.match_expressions.iter().enumerate() {
         let field = format!("spec.selector.matchExpressions[{index}]");
         match (requirement.operator.as_str(), requirement.values.is_empty()) {
@@ -179,8 +137,16 @@ fn check_selector(selector: Option<&LabelSelector>) -> Checked {
             ("In" | "NotIn", false) | ("Exists" | "DoesNotExist", true) => {}
             (operator, _) => {
                 let detail = "not a valid selector operator";
-                return Err(FieldError::invalid_text(format!("{field}.operator"), operator, detail));
+                return Err(FieldError::invalid(
+                    format!("{field}.operator"),
+                    go::text(&json!(operator)),
+                    detail,
+                ));
             }
+        }
+        check_all(format!("{field}.key"), &requirement.key, qualified_name(&requirement.key))?;
+        for (index, value) in requirement.values.iter().enumerate() {
+            check_all(format!("{field}.values[{index}]"), value, label_value(value))?;
         }
     }
     if selector.is_empty() {
@@ -189,86 +155,41 @@ fn check_selector(selector: Option<&LabelSelector>) -> Checked {
     Ok(())
 }
 
-/// The part of `ValidatePodTemplateSpecForReplicaSet` that concerns what is read here.
-fn check_pod(field: &str, pod: &PodSpec) -> Checked {
-    if pod.containers.is_empty() {
-        return Err(FieldError::required(format!("{field}.containers"), ""));
-    }
-    let mut names = BTreeSet::new();
-    for (list, containers) in [("containers", &pod.containers), ("initContainers", &pod.init_containers)] {
-        for (index, container) in containers.iter().enumerate() {
-            let field = format!("{field}.{list}[{index}]");
-            check_container(&field, container)?;
-            if !names.insert(&container.name) {
-                return Err(FieldError::duplicate(format!("{field}.name"), &container.name));
-            }
-        }
-    }
-    match pod.restart_policy.as_str() {
-        "" | "Always" => Ok(()),
-        policy => Err(FieldError::unsupported(format!("{field}.restartPolicy"), policy, &["Always"])),
-    }
-}
-
-fn check_container(field: &str, container: &Container) -> Checked {
-    if container.name.is_empty() {
-        return Err(FieldError::required(format!("{field}.name"), ""));
-    }
-    if !is_dns_label(&container.name) {
-        let detail = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
-                      and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
-                      regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-        return Err(FieldError::invalid_text(format!("{field}.name"), &container.name, detail));
-    }
-    if container.image.is_empty() {
-        return Err(FieldError::required(format!("{field}.image"), ""));
-    }
-    for (index, port) in container.ports.iter().enumerate() {
-        let field = format!("{field}.ports[{index}].containerPort");
-        match port.container_port {
-            0 => return Err(FieldError::required(field, "")),
-            1..=65535 => {}
-            port => {
-                return Err(FieldError::invalid(field, port, "must be between 1 and 65535, inclusive"));
-            }
-        }
-    }
-    for (index, variable) in container.env.iter().enumerate() {
-        let field = format!("{field}.env[{index}]");
-        if variable.name.is_empty() {
-            return Err(FieldError::required(format!("{field}.name"), ""));
-        }
-        let has_value = variable.value.as_deref().is_some_and(|value| !value.is_empty());
-        if has_value && variable.value_from.is_some() {
-            let detail = "may not be specified when `value` is not empty";
-            return Err(FieldError::invalid_text(format!("{field}.valueFrom"), "", detail));
-        }
+/// Labels by themselves (`ValidateLabels`). Of several that are wrong upstream tells of any first.
+fn check_labels(field: &str, labels: &BTreeMap<String, String>) -> Checked {
+    for (key, value) in labels {
+        check_all(field, key, qualified_name(key))?;
+        check_all(field, value, label_value(value))?;
     }
     Ok(())
 }
 
-fn is_dns_label(name: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = name.as_bytes();
-    bytes.len() <= 63
-        && bytes.iter().all(|b| inner(*b) || *b == b'-')
-        && bytes.first().copied().is_some_and(inner)
-        && bytes.last().copied().is_some_and(inner)
+/// The first thing that is wrong with a text.
+fn check_all(field: impl Into<String>, value: &str, wrong: Vec<String>) -> Checked {
+    match wrong.first() {
+        Some(wrong) => Err(FieldError::invalid_text(field, value, wrong)),
+        None => Ok(()),
+    }
 }
 
 /// Only literal zeros are refused; fractions that come out as zero are mended by the fenceposts.
 fn check_fenceposts(canary: &CanaryStrategy) -> Checked {
+    let is_percent = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let zero = |value: &Option<IntOrString>| match value {
         None => false,
-        Some(IntOrString::String(text)) => {
-            let number = text.strip_suffix('%').unwrap_or(text);
-            number.parse::<i64>().unwrap_or(0) == 0
-        }
+        Some(IntOrString::String(text)) => match text.strip_suffix('%').filter(|text| is_percent(text)) {
+            Some(digits) => digits.bytes().all(|digit| digit == b'0'),
+            None => atoi(text).unwrap_or(0) == 0,
+        },
         Some(IntOrString::Int(value)) => *value == 0,
     };
     if zero(&canary.max_surge) && zero(&canary.max_unavailable) {
         let detail = "MaxSurge and MaxUnavailable both can not be zero";
-        return Err(FieldError::invalid("spec.strategy.maxSurge", json!(canary.max_surge), detail));
+        return Err(FieldError::invalid(
+            "spec.strategy.maxSurge",
+            go::text(&json!(canary.max_surge)),
+            detail,
+        ));
     }
     Ok(())
 }
@@ -280,6 +201,13 @@ fn check_services(canary: &CanaryStrategy) -> Checked {
         return Err(FieldError::invalid_text("spec.strategy.stableService", &canary.stable_service, detail));
     }
     if let Some(ping_pong) = &canary.ping_pong {
+        let takes_turns = |router: &TrafficRouting| {
+            router.alb.is_some() || router.istio.is_some() || !router.plugins.is_empty()
+        };
+        if canary.traffic_routing.as_ref().is_some_and(|router| !takes_turns(router)) {
+            let detail = "Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only";
+            return Err(FieldError::invalid("spec.strategy.trafficRouting.alb", "null", detail));
+        }
         let detail = "Ping service and Pong service must to be set to use Ping-Pong feature";
         for (name, service) in
             [("pingService", &ping_pong.ping_service), ("pongService", &ping_pong.pong_service)]
@@ -293,6 +221,12 @@ fn check_services(canary: &CanaryStrategy) -> Checked {
                           different services are required.";
             let field = "spec.strategy.pingPong.pingService";
             return Err(FieldError::invalid_text(field, &ping_pong.ping_service, detail));
+        }
+        let alb = canary.traffic_routing.as_ref().and_then(|router| router.alb.as_ref());
+        if alb.is_some_and(|alb| alb["rootService"].as_str().is_none_or(str::is_empty)) {
+            let detail =
+                "Root service field is required for the configuration with ALB and ping-pong feature enabled";
+            return Err(FieldError::invalid_text("spec.strategy.trafficRouting.alb.rootService", "", detail));
         }
     }
     if !requires_services(canary) {
@@ -348,85 +282,28 @@ fn check_router(canary: &CanaryStrategy, router: &TrafficRouting) -> Checked {
     Ok(())
 }
 
-const STEP_MESSAGE: &str =
-    "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause";
-
-fn check_step_kinds(field: &str, step: &Step) -> Checked {
-    let (experiment, pause) = (step.experiment.is_some(), step.pause.is_some());
-    let (weight, analysis) = (step.set_weight.is_some(), step.analysis.is_some());
-    if [experiment, pause, weight, analysis].into_iter().filter(|set| *set).count() > 1 {
+/// `ValidateRolloutStrategyAntiAffinity`
+fn check_anti_affinity(rule: Option<&Json>) -> Checked {
+    let Some(rule) = rule else { return Ok(()) };
+    let preferred =
+        rule.get("preferredDuringSchedulingIgnoredDuringExecution").filter(|rule| !rule.is_null());
+    let required = rule.get("requiredDuringSchedulingIgnoredDuringExecution").filter(|rule| !rule.is_null());
+    if preferred.is_some() == required.is_some() {
         let value = format!(
-            "step.Experiment: {experiment} step.Pause: {pause} step.SetWeight: {weight} step.Analysis: {analysis}"
+            "antiAffinity.PreferredDuringSchedulingIgnoredDuringExecution: {} \
+             antiAffinity.RequiredDuringSchedulingIgnoredDuringExecution: {}",
+            preferred.is_some(),
+            required.is_some()
         );
-        return Err(FieldError::invalid_text(field, &value, STEP_MESSAGE));
+        let detail = "AntiAffinity must have exactly one strategy listed";
+        return Err(FieldError::invalid_text("spec.strategy.antiAffinity", &value, detail));
     }
-    if step.kind().is_none() {
-        // Upstream prints whether each field is absent.
-        let value = "step.Experiment: true step.Pause: true step.SetWeight: true step.Analysis: true \
-                     step.SetCanaryScale: true step.SetHeaderRoute: true step.SetMirrorRoute: true \
-                     step.Plugin: true";
-        return Err(FieldError::invalid_text(field, value, STEP_MESSAGE));
-    }
-    Ok(())
-}
-
-fn check_routes(field: &str, step: &Step, router: Option<&TrafficRouting>) -> Checked {
-    let header = step.set_header_route.as_ref().map(|route| {
-        let supported = router.is_some_and(|router| {
-            router.istio.is_some()
-                || router.alb.is_some()
-                || router.apisix.is_some()
-                || !router.plugins.is_empty()
-        });
-        let detail = "SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix";
-        ("setHeaderRoute", route, supported, detail)
-    });
-    let mirror = step.set_mirror_route.as_ref().map(|route| {
-        let supported = router.is_some_and(|router| router.istio.is_some() || !router.plugins.is_empty());
-        let detail = "SetMirrorRoute requires TrafficRouting, supports Istio and Plugins";
-        ("setMirrorRoute", route, supported, detail)
-    });
-    for (name, route, supported, detail) in header.into_iter().chain(mirror) {
-        let field = format!("{field}.{name}");
-        if !supported {
-            return Err(FieldError::invalid(field, json!(route), detail));
+    let weight = preferred.map(|preferred| preferred["weight"].as_i64().unwrap_or(0));
+    match weight.filter(|weight| !(1..=100).contains(weight)) {
+        Some(weight) => {
+            let detail = "AntiAffinity weight must be between 1-100";
+            Err(FieldError::invalid("spec.strategy.antiAffinity.weight", weight, detail))
         }
-        check_managed(&field, route, router)?;
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// A template of an experiment gets a share of the requests only from some routers.
-fn check_experiment(field: &str, step: &Step, router: Option<&TrafficRouting>) -> Checked {
-    let templates = step.experiment.iter().flat_map(|experiment| experiment.templates.iter().enumerate());
-    let can_split = |router: &TrafficRouting| {
-        router.alb.is_some() || router.smi.is_some() || router.istio.is_some() || !router.plugins.is_empty()
-    };
-    let detail = match router {
-        None => "Experiment template weight cannot be set unless TrafficRouting is enabled",
-        Some(router) if can_split(router) => return Ok(()),
-        Some(_) => {
-            "Experiment template weight is only available for TrafficRouting with SMI, ALB, Istio and Plugins at this time"
-        }
-    };
-    for (index, template) in templates {
-        if let Some(weight) = template.weight {
-            let field = format!("{field}.experiment.templates[{index}].weight");
-            return Err(FieldError::invalid(field, weight, detail));
-        }
-    }
-    Ok(())
-}
-
-fn check_managed(field: &str, route: &RouteStep, router: Option<&TrafficRouting>) -> Checked {
-    let Some(managed) = router.and_then(|router| router.managed_routes.as_ref()) else {
-        let field = "spec.strategy.trafficRouting.managedRoutes";
-        return Err(missing(field, "spec.strategy.canary.trafficRouting.managedRoutes"));
-    };
-    if managed.iter().any(|managed| managed.name == route.name) {
-        return Ok(());
-    }
-    let detail =
-        "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes";
-    Err(FieldError::invalid(field, quoted(&route.name), detail))
 }

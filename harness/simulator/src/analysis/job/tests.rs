@@ -10,17 +10,6 @@ fn the_name_of_a_job_is_cut_at_the_metric() {
 }
 
 #[test]
-fn an_identity_has_the_form_of_those_of_kubernetes_and_is_of_one_run() {
-    let key = |name: &str| ObjectKey::new("argoproj.io", "AnalysisRun", Some("n"), name);
-    let first = uid(&key("a"), Time::from_secs(1));
-    let parts: Vec<usize> = first.split('-').map(str::len).collect();
-    assert_eq!(parts, [8, 4, 4, 4, 12]);
-    assert_eq!(first, uid(&key("a"), Time::from_secs(1)));
-    assert_ne!(first, uid(&key("b"), Time::from_secs(1)));
-    assert_ne!(first, uid(&key("a"), Time::from_secs(2)));
-}
-
-#[test]
 fn a_job_is_looked_at_ever_less_often() {
     for (elapsed, wait_) in [(0.0, 0.141_421_356), (2.0, 2.0), (50.0, 10.0), (200.0, 20.0)] {
         let found = wait(Duration::from_secs_f64(elapsed)).as_secs_f64();

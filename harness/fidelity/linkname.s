@@ -1,0 +1,1 @@
+// Functions without a body, which go:linkname finds elsewhere, are allowed beside a file of assembly.
