@@ -14,7 +14,8 @@ use yaml::Problem;
 use super::job::{Made, OfRun};
 use super::measure::Step;
 use super::plan::{Plan, PlannedMetric};
-use super::{Measurement, RunStatus, job, measure, query, web};
+use super::run::MetricResult;
+use super::{Measurement, RunStatus, assess, job, measure, query, web};
 use crate::experiments::{KnownSet, resolve_value};
 use crate::prometheus::QueryResult;
 
@@ -121,6 +122,84 @@ pub fn experiment_value(
         name: name.clone(),
     });
     resolve_value(value, available, duration, &known.collect::<Vec<_>>())
+}
+
+/// The phase of a metric (`assessMetricStatus`).
+///
+/// # Errors
+/// A metric that upstream does not accept.
+pub fn metric_phase(
+    metric: &Metric,
+    result: &MetricResult,
+    terminating: bool,
+) -> Result<AnalysisPhase, String> {
+    Ok(assess::metric_phase(&metric.check()?, result, terminating))
+}
+
+/// The status of a run after its metrics were looked at once (`assessRunStatus`).
+///
+/// # Errors
+/// A spec that upstream does not accept.
+pub fn assess(
+    analysis: &MergedAnalysis,
+    terminate: bool,
+    mut status: RunStatus,
+) -> Result<RunStatus, String> {
+    status.assess(&*Plan::of(analysis)?, terminate, Time::ZERO);
+    Ok(status)
+}
+
+/// What a spec says of a metric beside its conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// Whether it decides nothing (`GetDryRunMetrics`).
+    pub dry_run: bool,
+    /// How many measurements are kept (`GetMeasurementRetentionMetrics`).
+    pub retention: usize,
+}
+
+/// What a spec says of its metrics.
+///
+/// # Errors
+/// The message of a run with this spec (`ValidateMetrics` among others).
+pub fn plan(analysis: &MergedAnalysis) -> Result<Vec<Planned>, String> {
+    let plan = Plan::of(analysis)?;
+    let planned = plan.metrics.iter().map(|metric| Planned {
+        name: metric.checked.name.clone(),
+        dry_run: metric.dry_run,
+        retention: metric.retention,
+    });
+    Ok(planned.collect())
+}
+
+/// The metrics that are measured, or looked at again, now (`generateMetricTasks`).
+///
+/// # Errors
+/// A spec that upstream does not accept.
+pub fn due(
+    analysis: &MergedAnalysis,
+    terminate: bool,
+    status: &RunStatus,
+    now: Time,
+) -> Result<Vec<String>, String> {
+    let plan = Plan::of(analysis)?;
+    let due = status.to_measure(&plan, terminate, now);
+    Ok(due.into_iter().map(|planned| planned.checked.name.clone()).collect())
+}
+
+/// When the next pass is due (`calculateNextReconcileTime`).
+///
+/// # Errors
+/// A spec that upstream does not accept.
+pub fn next_due(analysis: &MergedAnalysis, status: &RunStatus, now: Time) -> Result<Option<Time>, String> {
+    Ok(status.next_due(&*Plan::of(analysis)?, status.started.unwrap_or(now)))
+}
+
+/// Whether a phase is worse than another (`IsWorse`).
+pub fn is_worse(phase: AnalysisPhase, other: AnalysisPhase) -> bool {
+    assess::badness(phase) > assess::badness(other)
 }
 
 /// Phase, value and message that a web metric has where this is answered at once (`webmetric.go: Run`).

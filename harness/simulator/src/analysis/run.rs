@@ -142,6 +142,14 @@ impl RunStatus {
             .map(|planned| (&planned.checked, planned.dry_run, self.result(&planned.checked.name)))
             .collect();
         let (phase, message) = assess::run_phase(&metrics, terminate, terminating);
+        for planned in plan.metrics.iter().filter(|planned| planned.dry_run) {
+            let result = self.results.iter_mut().find(|result| result.name == planned.checked.name);
+            if let Some(result) = result.filter(|result| metric::is_completed(result.phase))
+                && let Some((_, reason)) = assess::exceeded(&planned.checked, result)
+            {
+                result.message = format!("Metric assessed {} due to {reason}", result.phase);
+            }
+        }
         if self.phase != Some(phase) {
             self.phase = Some(phase);
             self.message = message;
@@ -154,6 +162,19 @@ impl RunStatus {
 }
 
 impl RunStatus {
+    /// The metrics that are to be measured now, or whose measurement goes on. A run that is ending begins none.
+    pub(super) fn to_measure<'a>(
+        &self,
+        plan: &'a Plan,
+        terminate: bool,
+        now: Time,
+    ) -> Vec<&'a PlannedMetric> {
+        match assess::is_terminating(terminate, &self.results) {
+            true => self.unfinished(plan),
+            false => self.due(plan, self.started.unwrap_or(now.truncated_to_secs()), now),
+        }
+    }
+
     /// The metrics that are to be measured now.
     pub(super) fn due<'a>(&self, plan: &'a Plan, started: Time, now: Time) -> Vec<&'a PlannedMetric> {
         let is_due = |planned: &&PlannedMetric| {
@@ -177,7 +198,11 @@ impl RunStatus {
 
     /// The metrics whose measurement is under way.
     pub(super) fn unfinished<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedMetric> {
-        let is_unfinished = |planned: &&PlannedMetric| self.under_way(&planned.checked.name).is_some();
+        let is_unfinished = |planned: &&PlannedMetric| {
+            let result =
+                self.result(&planned.checked.name).filter(|result| !metric::is_completed(result.phase));
+            result.is_some_and(|result| self.under_way(&result.name).is_some())
+        };
         plan.metrics.iter().filter(is_unfinished).collect()
     }
 
@@ -301,10 +326,7 @@ fn measure_what_is_due(
     let now = world.now();
     let mut pass = Pass { begun: now, terminate: run.terminate, steps: Vec::new() };
     let terminating = assess::is_terminating(run.terminate, &run.status.results);
-    let due = match terminating {
-        true => run.status.unfinished(plan),
-        false => run.status.due(plan, run.status.started.unwrap_or(now.truncated_to_secs()), now),
-    };
+    let due = run.status.to_measure(plan, run.terminate, now);
     if due.is_empty() {
         return Ok(pass);
     }

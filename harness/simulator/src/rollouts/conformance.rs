@@ -1,5 +1,6 @@
 //! Decisions about a Rollout as upstream's functions take and give them.
 
+use manifests::objects::rollout::ProgressThreshold;
 use manifests::objects::{Rollout, Step};
 use timeline::RolloutPhase;
 use units::Time;
@@ -71,6 +72,26 @@ pub fn sizing(
     Sizing { pods, weight, surge, unavailable, canary: counts.canary, stable: counts.stable, reached }
 }
 
+/// The weight that the canary is to get (`GetDesiredCanaryWeight`).
+pub fn desired_weight(rollout: &Rollout, state: &RolloutState, new: Pods, stable: Option<Pods>) -> i32 {
+    steps::desired_weight(rollout, state, new.size(), stable.map(Pods::size))
+}
+
+/// The current step, and its index (`GetCurrentCanaryStep`).
+pub fn current_step<'r>(rollout: &'r Rollout, state: &RolloutState) -> (Option<&'r Step>, Option<u32>) {
+    steps::current(rollout, state)
+}
+
+/// Whether the Rollout waits for something that has no deadline (`isIndefiniteStep`).
+pub fn is_waiting_indefinitely(rollout: &Rollout, state: &RolloutState) -> bool {
+    situation(rollout, 0, &PauseContext::default(), Time::ZERO).is_waiting_indefinitely(state)
+}
+
+/// Whether enough pods are available (`ReplicaProgressThresholdMet`).
+pub fn enough_available(threshold: Option<ProgressThreshold>, pods: Pods, wanted: i64) -> bool {
+    replicas::enough_available(threshold, pods.size(), wanted)
+}
+
 /// Phase and message (`CalculateRolloutPhase`).
 pub fn phase(rollout: &Rollout, state: &RolloutState) -> (RolloutPhase, String) {
     status::phase(rollout, state)
@@ -103,19 +124,20 @@ pub fn progress(
     now: Time,
 ) -> Progress {
     let pauses = PauseContext::default();
-    let situation = Situation {
-        rollout,
-        generation,
-        new_set: "",
-        pauses: &pauses,
-        active_is_saturated: true,
-        draining: false,
-        now,
-    };
+    let situation = situation(rollout, generation, &pauses, now);
     Progress {
         progressing: conditions::is_progress(rollout, before, after),
         healthy: situation.is_healthy(before, after),
         completed: after.is_completed(),
         timed_out: situation.is_timed_out(after),
     }
+}
+
+fn situation<'a>(
+    rollout: &'a Rollout,
+    generation: u64,
+    pauses: &'a PauseContext,
+    now: Time,
+) -> Situation<'a> {
+    Situation { rollout, generation, new_set: "", pauses, active_is_saturated: true, draining: false, now }
 }

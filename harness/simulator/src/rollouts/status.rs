@@ -311,6 +311,9 @@ pub(super) fn phase(rollout: &Rollout, state: &RolloutState) -> (RolloutPhase, S
             None => return (RolloutPhase::Healthy, String::new()),
             Some(waiting) => waiting,
         }
+    } else if rollout.canary().is_none() {
+        // Only a status that was written before the spec was found invalid.
+        return (RolloutPhase::Healthy, String::new());
     } else if !is_routed(rollout) && state.replicas > state.updated {
         "old replicas are pending termination"
     } else if !state.is_completed() {
@@ -344,11 +347,14 @@ fn is_routed(rollout: &Rollout) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use manifests::objects::rollout::CanaryStrategy;
+
     use super::*;
 
     fn healthy() -> (Rollout, RolloutState) {
         let mut rollout = Rollout::default();
         rollout.spec.replicas = Some(5);
+        rollout.spec.strategy.canary = Some(CanaryStrategy::default());
         let hash: Hash = "a".into();
         let state = RolloutState {
             current_pod_hash: Some(Arc::clone(&hash)),

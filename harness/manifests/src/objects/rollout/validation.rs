@@ -60,10 +60,14 @@ impl Rollout {
             let detail = "must be greater than minReadySeconds";
             return Err(FieldError::invalid("spec.progressDeadlineSeconds", deadline, detail));
         }
-        self.check_strategy()
+        self.validate_strategy()
     }
 
-    fn check_strategy(&self) -> Checked {
+    /// Checks the strategy alone (`ValidateRolloutStrategy`).
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate_strategy(&self) -> Checked {
         match (&self.spec.strategy.canary, &self.spec.strategy.blue_green) {
             (None, None) => {
                 Err(missing("spec.strategy.strategy", ".spec.strategy.canary or .spec.strategy.blueGreen"))
