@@ -34,6 +34,29 @@ impl Oracle {
         Self::of("kustomize", "kustomize")
     }
 
+    /// The calls of functions that Argo Rollouts' own tests make, a line each: what is given, and what came of it.
+    ///
+    /// # Panics
+    /// As [`Self::build`], and where one of these tests fails.
+    pub fn calls() -> Vec<String> {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = vec![module.join("go.mod"), module.join("go.sum")];
+        files.extend(
+            ["tables", "tables/calls", "upstream"].iter().flat_map(|folder| sources(&module.join(folder))),
+        );
+        let programs = module.join("../../target/oracles");
+        let kept = programs.join(format!("calls-{}.jsonl", digest(&files)));
+        if !kept.is_file() {
+            let folder = programs.join("calls");
+            run_go(&["run", "./tables", path(&folder)], module);
+            let moved = fs::rename(folder.join("calls.jsonl"), &kept);
+            moved.unwrap_or_else(|error| panic!("{}: {error}", kept.display()));
+            let _ = fs::remove_dir_all(folder);
+        }
+        let text = fs::read_to_string(&kept).unwrap_or_else(|error| panic!("{}: {error}", kept.display()));
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// The program of a folder. One of the same sources and lock is not built again, so that a machine
     /// that keeps `target/oracles` needs neither Go's cache nor its modules.
     fn of(folder: &str, name: &str) -> Self {
@@ -41,7 +64,7 @@ impl Oracle {
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/oracles");
-        let program = programs.join(format!("{name}-{}", digest(&folder)));
+        let program = programs.join(format!("{name}-{}", digest(&parts(&folder))));
         if program.is_file() {
             return Self { program };
         }
@@ -100,23 +123,29 @@ fn read<A: DeserializeOwned>(line: &str, question: &Value) -> A {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\nfor the question {question}"))
 }
 
-/// What a program is made of: its sources, what it is built with, and the versions and sums of its modules.
-fn digest(folder: &Path) -> String {
-    let files_of = |folder: &Path| {
-        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<PathBuf>>()
-    };
-    let mut files = files_of(folder);
-    for parts in ["standin", "standin/client", "upstream"].map(|parts| folder.join(parts)) {
-        if parts.is_dir() {
-            files.extend(files_of(&parts));
-        }
-    }
-    files.sort();
-    let mut digest = Sha256::new();
-    for file in files.iter().filter(|file| {
+/// Go's files of a folder, and the versions and sums of its modules.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| {
         file.extension().is_some_and(|extension| ["go", "mod", "sum"].iter().any(|known| extension == *known))
-    }) {
+    });
+    files.sort();
+    files
+}
+
+/// What a program is made of, and what it is built with.
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let others = ["standin", "standin/client", "upstream"].map(|part| folder.join(part));
+    let others = others.iter().filter(|part| part.is_dir()).flat_map(|part| sources(part));
+    let mut files: Vec<PathBuf> = sources(folder).into_iter().chain(others).collect();
+    files.sort();
+    files
+}
+
+fn digest(files: &[PathBuf]) -> String {
+    let mut digest = Sha256::new();
+    for file in files {
         digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         digest.update(fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
     }

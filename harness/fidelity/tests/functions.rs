@@ -15,11 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use simulator::conformance::rollouts::{self as ours, Pods};
-use simulator::rollouts::{
-    BlueGreenState, Condition, ConditionKind, ConditionStatus, PauseCondition, PauseReason, Reason,
-    RolloutState, RunReference, TrafficWeights, WeightDestination,
-};
-use timeline::AnalysisPhase;
+use simulator::rollouts::RolloutState;
 use units::Time;
 
 mod questions;
@@ -151,6 +147,10 @@ fn route(draw: &mut Draw, rollout: &mut Value) {
     }
 }
 
+fn state(status: &Value) -> RolloutState {
+    questions::status::state(status).unwrap()
+}
+
 fn status(draw: &mut Draw, index: Value) -> Value {
     let updated = draw.below(12);
     let mut status = json!({
@@ -178,21 +178,21 @@ fn status(draw: &mut Draw, index: Value) -> Value {
     status
 }
 
-const REASONS: &[(&str, &str, Reason, ConditionStatus)] = &[
-    ("NewReplicaSetCreated", "True", Reason::NewReplicaSetCreated, ConditionStatus::True),
-    ("ReplicaSetUpdated", "True", Reason::ReplicaSetUpdated, ConditionStatus::True),
-    ("NewReplicaSetAvailable", "True", Reason::NewReplicaSetAvailable, ConditionStatus::True),
-    ("RolloutPaused", "Unknown", Reason::RolloutPaused, ConditionStatus::Unknown),
-    ("RolloutResumed", "Unknown", Reason::RolloutResumed, ConditionStatus::Unknown),
-    ("RolloutRetry", "Unknown", Reason::RolloutRetry, ConditionStatus::Unknown),
-    ("RolloutAborted", "False", Reason::RolloutAborted, ConditionStatus::False),
-    ("ProgressDeadlineExceeded", "False", Reason::ProgressDeadlineExceeded, ConditionStatus::False),
+const REASONS: &[(&str, &str)] = &[
+    ("NewReplicaSetCreated", "True"),
+    ("ReplicaSetUpdated", "True"),
+    ("NewReplicaSetAvailable", "True"),
+    ("RolloutPaused", "Unknown"),
+    ("RolloutResumed", "Unknown"),
+    ("RolloutRetry", "Unknown"),
+    ("RolloutAborted", "False"),
+    ("ProgressDeadlineExceeded", "False"),
 ];
 
 fn conditions(draw: &mut Draw) -> Value {
     let mut conditions = Vec::new();
     if !draw.one_in(5) {
-        let (reason, status, ..) = draw.of(REASONS);
+        let (reason, status) = draw.of(REASONS);
         let second = draw.below(60);
         let time = format!("1970-01-01T00:00:{second:02}Z");
         conditions.push(json!({"type": "Progressing", "status": status, "reason": reason, "message": "why",
@@ -204,66 +204,6 @@ fn conditions(draw: &mut Draw) -> Value {
             "message": "bad", "lastUpdateTime": time, "lastTransitionTime": time}));
     }
     Value::from(conditions)
-}
-
-/// The state that the simulator keeps for what upstream keeps in the status.
-fn state(status: &Value) -> RolloutState {
-    let text = |key: &str| status[key].as_str().filter(|text| !text.is_empty());
-    let count = |key: &str| u32::try_from(status[key].as_i64().unwrap_or(0)).unwrap();
-    let pauses = status["pauseConditions"].as_array().into_iter().flatten().map(|pause| PauseCondition {
-        reason: match pause["reason"].as_str().unwrap() {
-            "CanaryPauseStep" => PauseReason::CanaryPauseStep,
-            _ => PauseReason::InconclusiveAnalysisRun,
-        },
-        start: Time::from_secs(60),
-    });
-    RolloutState {
-        observed_generation: text("observedGeneration").unwrap().parse().unwrap(),
-        conditions: status["conditions"].as_array().unwrap().iter().map(condition).collect(),
-        pause_conditions: pauses.collect(),
-        abort: status["abort"].as_bool().unwrap_or(false),
-        promote_full: status["promoteFull"].as_bool().unwrap_or(false),
-        current_pod_hash: text("currentPodHash").map(Into::into),
-        stable_rs: text("stableRS").map(Into::into),
-        current_step_index: status["currentStepIndex"].as_u64().map(|index| index as u32),
-        current_step_hash: text("currentStepHash").map(str::to_owned),
-        weights: weights(&status["canary"]["weights"]),
-        blue_green: blue_green(&status["blueGreen"]),
-        replicas: count("replicas"),
-        updated: count("updatedReplicas"),
-        ready: count("readyReplicas"),
-        available: count("availableReplicas"),
-        ..RolloutState::default()
-    }
-}
-
-fn weights(written: &Value) -> Option<TrafficWeights> {
-    let destination = |written: &Value| WeightDestination {
-        weight: written["weight"].as_i64().unwrap() as i32,
-        service: String::new(),
-        hash: written["podTemplateHash"].as_str().unwrap().into(),
-    };
-    (!written.is_null()).then(|| TrafficWeights {
-        canary: destination(&written["canary"]),
-        stable: destination(&written["stable"]),
-        additional: Vec::new(),
-    })
-}
-
-fn blue_green(written: &Value) -> BlueGreenState {
-    let hash = |key: &str| written[key].as_str().filter(|text| !text.is_empty()).map(Into::into);
-    let run = &written["postPromotionAnalysisRunStatus"];
-    let post_run = run["name"].as_str().map(|name| RunReference {
-        name: name.into(),
-        phase: Some(if run["status"] == "Running" {
-            AnalysisPhase::Running
-        } else {
-            AnalysisPhase::Successful
-        }),
-        message: String::new(),
-    });
-    let (active, preview) = (hash("activeSelector"), hash("previewSelector"));
-    BlueGreenState { active, preview, post_run, ..BlueGreenState::default() }
 }
 
 /// Makes a Rollout a blueGreen one.
@@ -284,18 +224,6 @@ fn switch(draw: &mut Draw, rollout: &mut Value) {
         status["blueGreen"]["postPromotionAnalysisRunStatus"] =
             json!({"name": "run", "status": draw.of(&["Running", "Successful"])});
     }
-}
-
-fn condition(written: &Value) -> Condition {
-    let known = REASONS.iter().find(|(reason, ..)| written["reason"] == *reason);
-    let (kind, reason, status) = match known {
-        Some((_, _, reason, status)) => (ConditionKind::Progressing, *reason, *status),
-        None => (ConditionKind::InvalidSpec, Reason::InvalidSpec, ConditionStatus::True),
-    };
-    let second = written["lastUpdateTime"].as_str().unwrap()[17..19].parse().unwrap();
-    let updated = Time::from_secs(second);
-    let message = written["message"].as_str().unwrap().to_owned();
-    Condition { kind, status, reason, message, updated, transitioned: updated }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use fidelity::Oracle;
 use manifests::objects::Metric;
-use promql::{Labels, Point, Sample, Series};
 use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use simulator::conformance::analysis::prometheus_measurement;
 mod questions;
 
 use questions::Draw;
+use questions::queried::given;
 
 const QUESTIONS: usize = 4_000;
 
@@ -86,25 +86,6 @@ impl Draw {
             metric["failureCondition"] = json!(self.of(CONDITIONS));
         }
         json!({"metric": metric, "type": kind, "series": series})
-    }
-}
-
-fn given(question: &Value) -> promql::Value {
-    let numbers = |series: &Value| -> Vec<f64> {
-        series.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect()
-    };
-    let series: Vec<Vec<f64>> = question["series"].as_array().unwrap().iter().map(numbers).collect();
-    let labels = Labels::empty;
-    let points = |numbers: Vec<f64>| numbers.into_iter().map(|value| Point { at_ms: 0, value }).collect();
-    match question["type"].as_str().unwrap() {
-        "scalar" => promql::Value::Scalar(series[0][0]),
-        "vector" => promql::Value::Vector(
-            series.into_iter().map(|numbers| Sample { labels: labels(), value: numbers[0] }).collect(),
-        ),
-        "matrix" => promql::Value::Matrix(
-            series.into_iter().map(|numbers| Series { labels: labels(), points: points(numbers) }).collect(),
-        ),
-        _ => promql::Value::String(String::new()),
     }
 }
 

@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use yaml::{Node, Place, Source};
 
+pub(crate) mod queried;
+pub(crate) mod status;
+
 /// A source of questions.
 pub(crate) struct Draw(pub(crate) ChaCha8Rng);
 
@@ -36,6 +39,14 @@ impl Draw {
 
 /// Read as the simulator reads manifests.
 pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> T {
+    read(value).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+/// Read as the simulator reads manifests.
+///
+/// # Errors
+/// Why it is refused.
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     let place = Place::whole(&Source::new("case", ""));
-    yaml::decode(&Node::from_json(value, &place)).unwrap_or_else(|error| panic!("{error}: {value}"))
+    yaml::decode(&Node::from_json(value, &place)).map_err(|problem| problem.message)
 }
