@@ -37,6 +37,7 @@ mod retry;
 mod router;
 mod scale_down;
 mod services;
+mod sets;
 mod sizes;
 mod status;
 mod steps;

@@ -8,7 +8,8 @@ use timeline::AnalysisPhase;
 use units::{Duration, Time};
 
 use super::blue_green_runs::{self, Runs};
-use super::pass::{Pass, Set};
+use super::pass::Pass;
+use super::sets::Set;
 use super::sizes::Conflict;
 use super::status::{BlueGreenState, Hash, PauseReason, RolloutState};
 use super::{ephemeral, history, restart, scale_down, services, sizes};
@@ -50,7 +51,7 @@ pub(super) fn follow_replicas(world: &mut World<'_>, pass: &mut Pass) {
     }
     let active = pass.before.blue_green.active.clone();
     let available =
-        set_of(pass, active.as_ref()).map_or(pass.available(), |set| super::pass::pods([set.size.available]));
+        set_of(pass, active.as_ref()).map_or(pass.available(), |set| super::sets::pods([set.size.available]));
     pass.persist(world, RolloutState { available, ..pass.before.clone() });
 }
 
@@ -231,7 +232,7 @@ impl<'p> BlueGreen<'p> {
             None => next.blue_green.may_grow = self.may_grow(world),
         }
         if let Some(active) = set_of(self.pass, next.blue_green.active.as_ref()) {
-            next.available = super::pass::pods([active.size.available]);
+            next.available = super::sets::pods([active.size.available]);
             next.ready = active.ready;
         }
         self.pass.persist(world, next);

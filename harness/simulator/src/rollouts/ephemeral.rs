@@ -7,7 +7,8 @@ use std::sync::Arc;
 use manifests::objects::Rollout;
 use manifests::objects::pod::PodMetadata;
 
-use super::pass::{Pass, replica_set};
+use super::pass::Pass;
+use super::sets::replica_set;
 use crate::World;
 use crate::api::Body;
 use crate::kubernetes::ReplicaSet;

@@ -9,7 +9,8 @@ use manifests::objects::rollout::{ExperimentStep, ExperimentTemplate, SpecRefere
 use manifests::objects::{ObjectKey, Rollout};
 use timeline::{AnalysisPhase, Source};
 
-use super::pass::{Pass, Set, replica_set};
+use super::pass::Pass;
+use super::sets::{Set, replica_set};
 use super::status::PauseReason;
 use super::weights::WeightDestination;
 use super::{HASH_LABEL, live, steps};

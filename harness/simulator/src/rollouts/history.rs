@@ -7,7 +7,8 @@ use planted::Bug;
 use timeline::AnalysisPhase;
 
 use super::experiments;
-use super::pass::{Pass, Set};
+use super::pass::Pass;
+use super::sets::Set;
 use crate::World;
 use crate::analysis::AnalysisRun;
 use crate::api::{Body, ObjectId};

@@ -10,13 +10,13 @@ use timeline::Source;
 use units::Duration;
 use yaml::Problem;
 
-use super::pass::{Pass, Set, phase_and_message, set_revision, write};
+use super::pass::{Pass, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
-use super::replicas::Size;
+use super::sets::{self, Set};
 use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
 use super::{HASH_LABEL, ephemeral, experiments, retry, undo, workload};
 use crate::api::{Body, ObjectId};
-use crate::kubernetes::{ReplicaSet, as_replica_set};
+use crate::kubernetes::ReplicaSet;
 use crate::{Task, World};
 
 /// How long upstream waits before it looks again for a workload that is not there.
@@ -53,7 +53,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         return None;
     }
     retry::forget(world, id);
-    let sets = sets(world, id);
+    let sets = sets::of(world, id);
     let hash = pod_hash(&rollout.spec.template);
     let found = sets.iter().position(|set| *set.hash == *hash);
     let Some(new) = found.or_else(|| undo::find_by_content(world, id, &sets)) else {
@@ -132,28 +132,6 @@ fn pod_hash(template: &PodTemplate) -> String {
     let text = format!("rollouts/{}", template.hash);
     let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
     hash.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
-}
-
-/// The ReplicaSets of a Rollout, oldest first.
-pub(super) fn sets(world: &World<'_>, rollout: ObjectId) -> Vec<Set> {
-    let owned = world.api.owned(rollout);
-    owned
-        .filter_map(|object| {
-            let set = as_replica_set(object)?;
-            Some(Set {
-                id: object.id,
-                name: Arc::clone(&object.key.name),
-                hash: set.hash.as_str().into(),
-                template: Arc::clone(&set.template),
-                revision: set.noted.revision,
-                created: object.created,
-                size: Size::of(set),
-                ready: set.status.ready,
-                desired_replicas: set.noted.desired_replicas,
-                deadline: set.noted.scale_down_deadline,
-            })
-        })
-        .collect()
 }
 
 /// Notes that the spec is invalid (`createInvalidRolloutCondition`): nothing else happens until it is not.

@@ -7,9 +7,8 @@ use manifests::objects::{ObjectKey, Rollout};
 use timeline::{HealthStatus, PodPhase, Role, RolloutPhase, RolloutStatus, RolloutVersion};
 
 use super::blue_green::switch_time;
-use super::load;
-use super::pass::Set;
 use super::router::routed_services;
+use super::sets::{self, Set};
 use super::status::{BlueGreenState, ConditionKind, Hash, PauseReason, Reason, RolloutState, RunReference};
 use super::weights::TrafficWeights;
 use super::{steps, workload};
@@ -36,7 +35,7 @@ fn rollout<'w>(world: &'w World<'_>, id: ObjectId) -> Option<(&'w Arc<Rollout>, 
 pub(crate) fn observed(world: &World<'_>, id: ObjectId) -> Option<RolloutStatus> {
     let (rollout, state) = rollout(world, id)?;
     let key = &world.api.get(id).key;
-    let sets = load::sets(world, id);
+    let sets = sets::of(world, id);
     let version = |hash: &Hash| sets.iter().find(|set| set.hash == *hash).map(|set| version(world, set));
     let (step, _) = steps::current(rollout, state);
     Some(RolloutStatus {
@@ -179,7 +178,7 @@ pub(crate) fn is_settled(world: &World<'_>, id: ObjectId) -> bool {
 /// the canary's pods may be to stay; none waits for its end.
 fn is_drained(world: &World<'_>, id: ObjectId, rollout: &Rollout, state: &RolloutState) -> bool {
     let reason = state.condition(ConditionKind::Progressing).map(|condition| condition.reason);
-    let sets = load::sets(world, id);
+    let sets = sets::of(world, id);
     let stays = rollout.abort_scale_down_delay().is_none();
     let wanted = |set: &Set| match state.stable_rs.as_ref() == Some(&set.hash) {
         true => Some(i64::from(rollout.spec.replicas())),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use manifests::objects::rollout::{CanaryStrategy, Rollout};
-use manifests::objects::{PodTemplate, Step, StepKind};
+use manifests::objects::{Step, StepKind};
 use planted::Bug;
 use timeline::{RolloutPhase, Source};
 use units::Time;
@@ -12,7 +12,8 @@ use units::Time;
 use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
 use super::plugins::{self, PluginStatus};
-use super::replicas::{self, Size, Sizes, Wanted};
+use super::replicas::{self, Wanted};
+use super::sets::{Set, pods, replica_set};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
 use super::weights::TrafficWeights;
 use super::{
@@ -21,24 +22,6 @@ use super::{
 };
 use crate::api::{Body, ObjectId};
 use crate::{Task, World};
-
-/// A ReplicaSet of the Rollout as the pass found it.
-#[derive(Debug, Clone)]
-pub(super) struct Set {
-    pub(super) id: ObjectId,
-    pub(super) name: Arc<str>,
-    pub(super) hash: Hash,
-    /// Its pods' template.
-    pub(super) template: Arc<PodTemplate>,
-    pub(super) revision: u64,
-    pub(super) created: Time,
-    pub(super) size: Size,
-    pub(super) ready: u32,
-    /// The Rollout's `replicas` when this set was scaled last.
-    pub(super) desired_replicas: Option<u32>,
-    /// When it is to be scaled to nothing.
-    pub(super) deadline: Option<Time>,
-}
 
 /// What one pass sees and decides (`rolloutContext`). ReplicaSets are those of the beginning of the
 /// pass, also after it has scaled one.
@@ -223,13 +206,6 @@ impl Pass {
         self.before.current_pod_hash.as_ref().is_some_and(|hash| *hash != self.new_set().hash)
     }
 
-    /// Whether a ReplicaSet has all the Rollout's pods, and was scaled for so many (`IsSaturated`).
-    pub(super) fn is_saturated(&self, set: &Set) -> bool {
-        let replicas = self.rollout.spec.replicas();
-        let all = i64::from(replicas);
-        set.size.spec == all && set.size.available == all && set.desired_replicas == Some(replicas)
-    }
-
     /// Begins the pause of a pause step, or sees to it that its end is noticed; false where there is none
     /// (`reconcileCanaryPause`).
     fn reconcile_pause(&mut self, world: &mut World<'_>) -> bool {
@@ -386,55 +362,16 @@ impl Pass {
     }
 }
 
-/// What the other stages ask a pass.
+/// What follows from spec, status and sizes.
 impl Pass {
-    pub(super) fn new_set(&self) -> &Set {
-        &self.sets[self.new]
-    }
-
-    pub(super) fn stable_set(&self) -> Option<&Set> {
-        self.stable.map(|index| &self.sets[index])
-    }
-
-    /// The stable ReplicaSet, where it is not the new one (`CheckStableRSExists`).
-    pub(super) fn apart_stable(&self) -> Option<usize> {
-        self.stable.filter(|index| *index != self.new)
-    }
-
     /// Whether no size changes (`haltProgress`).
     pub(super) fn is_halted(&self) -> bool {
         self.rollout.spec.paused || self.before.pause(PauseReason::InconclusiveAnalysisRun).is_some()
     }
 
-    /// ReplicaSets that are neither new nor stable, by position.
-    pub(super) fn others(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.sets.len()).filter(|index| *index != self.new && Some(*index) != self.stable)
-    }
-
-    fn others_than_new(&self) -> impl Iterator<Item = &Set> {
-        self.sets.iter().enumerate().filter(|(index, _)| *index != self.new).map(|(_, set)| set)
-    }
-
-    pub(super) fn available(&self) -> u32 {
-        pods(self.sets.iter().map(|set| set.size.available))
-    }
-
     pub(super) fn wanted(&self) -> Wanted {
         let stable = self.stable_set().map(|set| set.size);
         wanted::of(&self.rollout, &self.before, self.new_set().size, stable)
-    }
-
-    pub(super) fn other_sizes(&self) -> Vec<Size> {
-        self.others().map(|index| self.sets[index].size).collect()
-    }
-
-    pub(super) fn sizes<'a>(&self, others: &'a [Size]) -> Sizes<'a> {
-        Sizes {
-            new: self.new_set().size,
-            stable: self.stable_set().map(|set| set.size),
-            new_is_stable: self.stable == Some(self.new),
-            others,
-        }
     }
 
     pub(super) fn threshold(&self) -> Option<manifests::objects::rollout::ProgressThreshold> {
@@ -444,13 +381,6 @@ impl Pass {
     fn steps_hash(&self) -> &String {
         static NONE: String = String::new();
         self.rollout.canary().map_or(&NONE, |canary: &CanaryStrategy| &canary.steps_hash)
-    }
-
-    /// Whether all pods of the template that the active Service selects are available.
-    fn active_is_saturated(&self, next: &RolloutState) -> bool {
-        let active = next.blue_green.active.as_ref();
-        let active = self.sets.iter().find(|set| Some(&set.hash) == active);
-        active.is_some_and(|set| self.is_saturated(set))
     }
 
     fn situation(&self, next: &RolloutState) -> Situation<'_> {
@@ -464,10 +394,6 @@ impl Pass {
             now: self.now,
         }
     }
-}
-
-pub(super) fn pods(counts: impl IntoIterator<Item = i64>) -> u32 {
-    u32::try_from(counts.into_iter().sum::<i64>()).unwrap_or(0)
 }
 
 pub(super) fn phase_and_message(rollout: &Rollout, state: &RolloutState) -> (Option<RolloutPhase>, String) {
@@ -493,18 +419,4 @@ pub(super) fn set_revision(world: &mut World<'_>, id: ObjectId, revision: u64) {
     });
     let message = format!("Rollout updated to revision {revision}");
     world.record(Source::Rollouts, id, false, "RolloutUpdated", message);
-}
-
-pub(super) fn replica_set<'w>(world: &'w World<'_>, id: ObjectId) -> &'w crate::kubernetes::ReplicaSet {
-    match &world.api.get(id).body {
-        Body::ReplicaSet(set) => set,
-        Body::Pod(_)
-        | Body::AnalysisRun(_)
-        | Body::Experiment(_)
-        | Body::Job(_)
-        | Body::Rollout(..)
-        | Body::Deployment(..)
-        | Body::Application(..)
-        | Body::Plain(_) => panic!("a ReplicaSet's id leads to a ReplicaSet"),
-    }
 }

@@ -5,7 +5,8 @@ use planted::Bug;
 use timeline::{RolloutPhase, Source};
 use units::Time;
 
-use super::pass::{Pass, Set};
+use super::pass::Pass;
+use super::sets::Set;
 use super::status::{RolloutState, Turn};
 use super::{replicas, steps, workload};
 use crate::World;

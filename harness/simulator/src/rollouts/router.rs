@@ -6,7 +6,8 @@ use std::sync::Arc;
 use manifests::objects::rollout::CanaryStrategy;
 use timeline::Source;
 
-use super::pass::{Pass, Set};
+use super::pass::Pass;
+use super::sets::Set;
 use super::status::{Hash, RolloutState};
 use super::weights::{TrafficWeights, WeightDestination};
 use super::{experiments, replicas, services, steps};

@@ -126,7 +126,7 @@ fn add_delay(world: &mut World<'_>, pass: &Pass, index: usize, delay: Duration) 
 
 fn set_deadline(world: &mut World<'_>, pass: &Pass, index: usize, deadline: Option<Time>) {
     let id = pass.sets[index].id;
-    if super::pass::replica_set(world, id).noted.scale_down_deadline == deadline {
+    if super::sets::replica_set(world, id).noted.scale_down_deadline == deadline {
         return;
     }
     world.api.update_metadata(id, |object| {

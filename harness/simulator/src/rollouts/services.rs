@@ -5,7 +5,8 @@ use manifests::objects::rollout::CanaryStrategy;
 use timeline::Source;
 use yaml::{Map, Node, Value};
 
-use super::pass::{Pass, Set};
+use super::pass::Pass;
+use super::sets::Set;
 use super::status::{Hash, RolloutState, Turn};
 use super::{HASH_LABEL, router};
 use crate::World;

@@ -145,7 +145,7 @@ pub(super) fn scale(world: &mut World<'_>, pass: &Pass, index: usize, to: i64) -
     let set = &pass.sets[index];
     let desired = pass.rollout.spec.replicas();
     let to = u32::try_from(to).unwrap_or(0);
-    let from = super::pass::replica_set(world, set.id).replicas;
+    let from = super::sets::replica_set(world, set.id).replicas;
     if from == to && set.desired_replicas == Some(desired) {
         return Ok(false);
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use yaml::{Node, Value};
 
 use super::ephemeral::NOTHING;
-use super::pass::Set;
+use super::sets::Set;
 use super::workload;
 use crate::World;
 use crate::api::ObjectId;
