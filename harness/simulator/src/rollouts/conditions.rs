@@ -21,6 +21,9 @@ pub(super) struct Situation<'a> {
     /// Whether an old ReplicaSet is to be scaled down at a stated time
     /// (`isWaitingForReplicaSetScaleDown`).
     pub(super) draining: bool,
+    /// Whether the Rollout is looked at again and again, as upstream does while old pods stay for which there is no delay
+    /// (`scaleDownDelayHelper`). These passes change nothing, and are left out here.
+    pub(super) looked_at_always: bool,
     pub(super) now: Time,
 }
 
@@ -253,7 +256,8 @@ impl Situation<'_> {
         let deadline = condition.updated + self.rollout.spec.progress_deadline();
         let second = units::Duration::from_secs(1);
         // A remainder below a second is waited for by quick retries.
-        (deadline > self.now).then(|| if deadline < self.now + second { deadline } else { deadline + second })
+        let at_once = self.looked_at_always || deadline < self.now + second;
+        (deadline > self.now).then(|| if at_once { deadline } else { deadline + second })
     }
 }
 
@@ -336,6 +340,7 @@ mod tests {
             pauses,
             active_is_saturated: true,
             draining: false,
+            looked_at_always: false,
             now: Time::from_secs(now),
         }
     }

@@ -139,5 +139,14 @@ fn situation<'a>(
     pauses: &'a PauseContext,
     now: Time,
 ) -> Situation<'a> {
-    Situation { rollout, generation, new_set: "", pauses, active_is_saturated: true, draining: false, now }
+    Situation {
+        rollout,
+        generation,
+        new_set: "",
+        pauses,
+        active_is_saturated: true,
+        draining: false,
+        looked_at_always: false,
+        now,
+    }
 }

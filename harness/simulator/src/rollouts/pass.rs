@@ -7,7 +7,7 @@ use manifests::objects::rollout::{CanaryStrategy, Rollout};
 use manifests::objects::{Step, StepKind};
 use planted::Bug;
 use timeline::{RolloutPhase, Source};
-use units::Time;
+use units::{Duration, Time};
 
 use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
@@ -383,6 +383,14 @@ impl Pass {
         self.rollout.canary().map_or(&NONE, |canary: &CanaryStrategy| &canary.steps_hash)
     }
 
+    /// Whether pods of an old ReplicaSet stay since they have no delay.
+    fn keeps_old_pods_for_ever(&self) -> bool {
+        let router = self.rollout.canary().is_some_and(|canary| canary.traffic_routing.is_some());
+        let delayed = router || self.rollout.blue_green().is_some();
+        let stays = |index: usize| self.sets[index].size.spec > 0 && self.sets[index].deadline.is_none();
+        delayed && self.rollout.scale_down_delay() == Duration::ZERO && self.others().any(stays)
+    }
+
     fn situation(&self, next: &RolloutState) -> Situation<'_> {
         Situation {
             rollout: &self.rollout,
@@ -391,6 +399,7 @@ impl Pass {
             pauses: &self.pauses,
             active_is_saturated: self.active_is_saturated(next),
             draining: self.others().any(|index| self.sets[index].deadline.is_some()),
+            looked_at_always: self.keeps_old_pods_for_ever(),
             now: self.now,
         }
     }
