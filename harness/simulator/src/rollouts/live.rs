@@ -1,11 +1,14 @@
 //! A Rollout as the API server has it, for arguments that refer to its fields.
 
+use scenario::{PluginOperation, PluginPhase};
 use serde_json::{Value as Json, json};
+use units::Duration;
 
 use super::REVISION;
 use super::calendar::format;
 use super::pass::Pass;
-use super::status::{Condition, ConditionStatus, Hash, RolloutState, RunReference};
+use super::plugins::PluginStatus;
+use super::status::{Condition, ConditionStatus, Hash, RolloutState, RunReference, Turn};
 use super::weights::{TrafficWeights, WeightDestination};
 use crate::World;
 
@@ -56,6 +59,8 @@ fn status(state: &RolloutState) -> Json {
             "currentBackgroundAnalysisRunStatus": state.background_run.as_ref().map(run),
             "currentExperiment": state.current_experiment.as_deref(),
             "weights": state.weights.as_ref().map(weights),
+            "stablePingPong": state.stable_turn.map(turn),
+            "stepPluginStatuses": state.plugins.iter().map(plugin).collect::<Vec<_>>(),
         },
         "blueGreen": {
             "previewSelector": hash(&state.blue_green.preview),
@@ -90,8 +95,67 @@ fn run(run: &RunReference) -> Json {
     json!({ "name": &*run.name, "status": phase, "message": run.message })
 }
 
+fn turn(turn: Turn) -> &'static str {
+    match turn {
+        Turn::Ping => "ping",
+        Turn::Pong => "pong",
+    }
+}
+
+/// `StepPluginStatus`; what a plugin keeps for itself is not simulated.
+fn plugin(status: &PluginStatus) -> Json {
+    let ran = status.operation == PluginOperation::Run;
+    let is_over = !ran || matches!(status.phase, PluginPhase::Successful | PluginPhase::Failed);
+    json!({
+        "index": status.index, "name": &*status.name, "operation": status.operation.name(),
+        "phase": status.phase.name(), "message": status.message,
+        "startedAt": format(status.started),
+        "updatedAt": ran.then(|| format(status.updated)),
+        "finishedAt": is_over.then(|| format(status.updated)),
+        "backoff": status.backoff.map(go_text),
+        "executions": status.executions,
+    })
+}
+
+/// A duration as Go writes it, from a second on: `1m0s`.
+fn go_text(duration: Duration) -> String {
+    let whole = duration.as_nanos() / 1_000_000_000;
+    let seconds = duration.as_secs_f64() - (whole / 60 * 60) as f64;
+    match (whole / 3600, whole / 60 % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 fn weights(weights: &TrafficWeights) -> Json {
     let share = |share: &WeightDestination| json!({ "weight": share.weight, "serviceName": share.service, "podTemplateHash": &*share.hash });
     let additional: Vec<Json> = weights.additional.iter().map(share).collect();
     json!({ "canary": share(&weights.canary), "stable": share(&weights.stable), "additional": additional })
+}
+
+#[cfg(test)]
+mod tests {
+    use units::Time;
+
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_said_stands_in_the_status() {
+        let ran = PluginStatus {
+            index: 2,
+            name: "example/smoke-test".into(),
+            operation: PluginOperation::Run,
+            phase: PluginPhase::Running,
+            message: "3 of 12".to_owned(),
+            started: Time::from_secs(0),
+            updated: Time::from_secs(90),
+            backoff: Some(Duration::from_secs(60)),
+            executions: 4,
+        };
+        let taken_back = PluginStatus { operation: PluginOperation::Abort, backoff: None, ..ran.clone() };
+        insta::assert_snapshot!(format!("{:#}\n{:#}", plugin(&ran), plugin(&taken_back)));
+        let texts = [15, 90, 3600].map(|seconds| go_text(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["15s", "1m30s", "1h0m0s"]);
+    }
 }
