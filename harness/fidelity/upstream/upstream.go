@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,11 +17,10 @@ const Module = "github.com/argoproj/argo-rollouts"
 
 // Copy copies go.mod and those of Go's files that are wanted, by their path in the module.
 func Copy(to string, wanted func(path string) bool) error {
-	located, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", Module).Output()
+	from, err := downloaded()
 	if err != nil {
 		return fmt.Errorf("%s is not to be had: %w", Module, err)
 	}
-	from := strings.TrimSpace(string(located))
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -39,6 +39,17 @@ func Copy(to string, wanted func(path string) bool) error {
 		}
 		return os.WriteFile(target, text, 0o644)
 	})
+}
+
+// downloaded is where the sources are, once Go has them.
+func downloaded() (string, error) {
+	told, err := exec.Command("go", "mod", "download", "-json", Module).Output()
+	if err != nil {
+		return "", err
+	}
+	var module struct{ Dir string }
+	err = json.Unmarshal(told, &module)
+	return module.Dir, err
 }
 
 // WriteModules writes the module files of a build in which the sources are those of a copy.
