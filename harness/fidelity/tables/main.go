@@ -49,7 +49,15 @@ func record(folder string) error {
 	if err := upstream.WriteModules(sources, modules); err != nil {
 		return err
 	}
-	return test(modules, filepath.Join(folder, "calls.jsonl"))
+	recorded := filepath.Join(folder, "calls.jsonl")
+	if err := test(modules, recorded); err == nil {
+		return nil
+	}
+	// Some of these tests wait for the clock, and may fail on a busy machine: once more, from the beginning.
+	if err := os.Remove(recorded); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return test(modules, recorded)
 }
 
 // isWanted tells which of Go's files are copied: of tests only those that are run.
