@@ -345,9 +345,9 @@ func (c *cluster) act(action *timelineAction) error {
 	var err error
 	switch action.Do {
 	case "patch":
-		_, err = rolloutIf.Patch(context.TODO(), name, types.MergePatchType, action.Patch, metav1.PatchOptions{})
+		_, err = rolloutIf.Patch(context.Background(), name, types.MergePatchType, action.Patch, metav1.PatchOptions{})
 	case "pause":
-		_, err = rolloutIf.Patch(context.TODO(), name, types.MergePatchType, []byte(`{"spec":{"paused":true}}`), metav1.PatchOptions{})
+		_, err = rolloutIf.Patch(context.Background(), name, types.MergePatchType, []byte(`{"spec":{"paused":true}}`), metav1.PatchOptions{})
 	case "abort":
 		_, err = abort.AbortRollout(rolloutIf, name)
 	case "retry":

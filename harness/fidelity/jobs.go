@@ -78,7 +78,7 @@ func answerJob(line []byte) (answered any, err error) {
 	if measured.ResumeAt != nil {
 		made["resume"] = measured.ResumeAt.UnixNano() - q.Now
 	}
-	left, err := client.BatchV1().Jobs(metav1.NamespaceAll).List(context.TODO(), metav1.ListOptions{})
+	left, err := client.BatchV1().Jobs(metav1.NamespaceAll).List(context.Background(), metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
