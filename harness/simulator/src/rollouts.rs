@@ -49,7 +49,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::{InNamespace, State};
+pub(crate) use load::{InNamespace, State, pod_hash};
 pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
 pub(crate) use retry::is_put_off;

@@ -37,10 +37,15 @@ pub struct PodMetadata {
 }
 
 impl PodTemplate {
+    /// The [`hash`](Self::hash) of a template that is written so.
+    pub fn hash_of(written: &Node) -> String {
+        hash::of(written)
+    }
+
     /// Fills in what serde cannot see: the hash, and where containers stand.
     pub(crate) fn finish(&mut self, node: Option<&Node>) {
         let Some(node) = node else { return };
-        self.hash = hash::of(node);
+        self.hash = Self::hash_of(node);
         self.spec.finish(node.get("spec"));
     }
 }

@@ -12,7 +12,7 @@ use units::{Duration, Time};
 use super::{Experiment, ExperimentStatus, TemplatePhase, TemplateSpec, TemplateStatus};
 use crate::api::{Body, ObjectId};
 use crate::kubernetes::{ReplicaSet, as_replica_set};
-use crate::{Task, World};
+use crate::{Task, World, rollouts};
 
 /// Makes or scales a template's ReplicaSet, and brings its status up to date.
 pub(super) fn reconcile(
@@ -67,7 +67,7 @@ pub(super) fn set_name(world: &World<'_>, id: ObjectId, template: &str) -> Strin
 /// `createReplicaSet`: without pods at first.
 fn create(world: &mut World<'_>, id: ObjectId, template: &TemplateSpec) -> ObjectId {
     let name = set_name(world, id, &template.name);
-    let hash = hash(template);
+    let hash = rollouts::pod_hash(&template.template);
     let mut labels = template.template.metadata.labels.clone();
     labels.insert(HASH_LABEL.to_owned(), hash.clone());
     let set = ReplicaSet::new(Arc::clone(&template.template), hash, HASH_LABEL, template.min_ready);
@@ -77,15 +77,6 @@ fn create(world: &mut World<'_>, id: ObjectId, template: &TemplateSpec) -> Objec
     let set = world.api.create(key, Some(id), Body::ReplicaSet(set), now);
     world.api.update_metadata(set, |object| object.labels = labels);
     set
-}
-
-/// A hash of the pods, which is never that of the Rollout's own ones: a cluster fills in what a template
-/// leaves out before the Experiment sees it.
-fn hash(template: &TemplateSpec) -> String {
-    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-    let text = format!("experiments/{}/{:?}", template.template.hash, template.template.metadata.labels);
-    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    hash.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
 }
 
 /// Makes the template's Service while it is to have pods, and deletes it when the last one is gone.

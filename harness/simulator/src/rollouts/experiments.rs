@@ -13,7 +13,7 @@ use super::pass::Pass;
 use super::sets::{Set, replica_set};
 use super::status::PauseReason;
 use super::weights::WeightDestination;
-use super::{HASH_LABEL, live, steps};
+use super::{HASH_LABEL, live, steps, undo};
 use crate::World;
 use crate::api::{Body, ObjectId};
 use crate::experiments::{AnalysisSpec, Experiment, ExperimentSpec, TemplateSpec, as_experiment};
@@ -191,12 +191,16 @@ fn template_spec(
         pods.metadata.labels.extend(metadata.labels.clone());
         pods.metadata.annotations.extend(metadata.annotations.clone());
     }
+    let set = replica_set(world, set.id);
+    if let Some(hash) = undo::hash_of_copy(world, pass.id, set, &pods.metadata) {
+        pods.hash = hash;
+    }
     let named = template.service.as_ref().map(|service| service.name.clone());
     Ok(TemplateSpec {
         name: template.name.clone(),
         replicas: u32::try_from(template.replicas.unwrap_or(1)).unwrap_or(0),
         template: Arc::new(pods),
-        min_ready: replica_set(world, set.id).min_ready,
+        min_ready: set.min_ready,
         service: named.or(template.weight.map(|_| String::new())),
     })
 }

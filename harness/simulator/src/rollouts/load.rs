@@ -127,7 +127,7 @@ fn validate(
 /// The hash of a template as a Rollout names it (`utils/hash/hash.go: ComputePodTemplateHash`). It is
 /// not the one that a Deployment gives to the same template, so that a Rollout and the Deployment that it
 /// refers to can have the same name.
-fn pod_hash(template: &PodTemplate) -> String {
+pub(crate) fn pod_hash(template: &PodTemplate) -> String {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
     let text = format!("rollouts/{}", template.hash);
     let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));

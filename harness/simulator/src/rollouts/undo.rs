@@ -1,8 +1,9 @@
 //! `kubectl argo rollouts undo`: the template of an earlier ReplicaSet, written back, and how the ReplicaSet is
-//! found again by what such a template says.
+//! found again by what such a template says. An Experiment copies templates in the same way.
 
 use std::collections::BTreeMap;
 
+use manifests::objects::PodTemplate;
 use manifests::objects::pod::PodMetadata;
 use manifests::objects::undo::{is_derivative, set_to_restore};
 use serde_json::json;
@@ -27,12 +28,9 @@ pub(super) fn undo(world: &mut World<'_>, id: ObjectId, to: Option<u64>) -> Resu
     let object = world.api.get(id);
     let sets = world.api.owned(id).filter_map(as_replica_set).map(|set| (set.noted.revision, set));
     let set = set_to_restore(&object.key.name, sets, to)?;
-    let Some(mut template) = template_of(set, None) else { return Ok(()) };
+    let Some(template) = template_of(set, &set.template.metadata, None) else { return Ok(()) };
     let owner = workload::template_owner(world, id);
-    if owner == id {
-        // A workload of Kubernetes' own has its defaults from the beginning.
-        template = complete(&template);
-    }
+    let template = stored(template, owner == id);
     let live = object.manifest.as_ref().and_then(|manifest| manifest.at(&TEMPLATE));
     if live.is_some_and(|live| is_derivative(live, &template)) {
         return Ok(());
@@ -40,16 +38,36 @@ pub(super) fn undo(world: &mut World<'_>, id: ObjectId, to: Option<u64>) -> Resu
     world.api.replace(owner, &TEMPLATE, template).map(|_| ()).map_err(|problem| problem.to_string())
 }
 
+/// The hash of a ReplicaSet's template that is copied to an Experiment, with `metadata` on it
+/// (`experiments/replicaset.go: newReplicaSetFromTemplate`). It is that of the Rollout's own template where this has
+/// its defaults written out, as an undo leaves it: Services then select the pods of both.
+pub(super) fn hash_of_copy(
+    world: &World<'_>,
+    rollout: ObjectId,
+    set: &ReplicaSet,
+    metadata: &PodMetadata,
+) -> Option<String> {
+    let template = template_of(set, metadata, None)?;
+    let template = stored(template, workload::template_owner(world, rollout) == rollout);
+    Some(PodTemplate::hash_of(&template))
+}
+
+/// A template as its ReplicaSet has it. A workload of Kubernetes' own has its defaults from the beginning, a Rollout's
+/// gets them with the ReplicaSet.
+fn stored(template: Node, is_of_rollout: bool) -> Node {
+    if is_of_rollout { complete(&template) } else { template }
+}
+
 /// A ReplicaSet's template as it was written, with the metadata that roles have left in it, but without some that was
 /// put there.
-fn template_of(set: &ReplicaSet, without: Option<&PodMetadata>) -> Option<Node> {
+fn template_of(set: &ReplicaSet, metadata: &PodMetadata, without: Option<&PodMetadata>) -> Option<Node> {
     let mut template = set.noted.made_from.as_ref()?.at(&TEMPLATE)?.clone();
     let place = template.place.clone();
     let mut patch = |metadata: serde_json::Value| {
         yaml::merge_patch(&mut template, &Node::from_json(&json!({"metadata": metadata}), &place));
     };
     patch(json!({"labels": null, "annotations": null}));
-    let PodMetadata { labels, annotations } = &set.template.metadata;
+    let PodMetadata { labels, annotations } = metadata;
     let without = without.unwrap_or(&NOTHING);
     for (name, all, without) in
         [("labels", labels, &without.labels), ("annotations", annotations, &without.annotations)]
@@ -94,7 +112,8 @@ pub(super) fn find_by_content(world: &World<'_>, rollout: ObjectId, sets: &[Set]
     let wanted = complete(world.api.get(owner).manifest.as_ref()?.at(&TEMPLATE)?);
     sets.iter().position(|set| {
         let set = as_replica_set(world.api.get(set.id));
-        let template = set.and_then(|set| template_of(set, set.noted.injected.as_ref()));
+        let template =
+            set.and_then(|set| template_of(set, &set.template.metadata, set.noted.injected.as_ref()));
         template
             .map(|template| complete(&template))
             .is_some_and(|template| is_derivative(&template, &wanted) && is_derivative(&wanted, &template))

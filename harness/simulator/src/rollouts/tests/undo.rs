@@ -78,6 +78,32 @@ fn a_template_with_defaults_is_that_of_the_replica_set_without() {
     assert_eq!(sizes, [(3, 5), (2, 0)]);
 }
 
+/// An Experiment copies a template with its defaults, which is another than the Rollout's own until an undo has written
+/// the same into that.
+#[test]
+fn pods_of_an_experiment_have_the_hash_of_a_template_that_an_undo_wrote() {
+    let step = "[{ experiment: { duration: 1h, templates: [{ name: baseline, specRef: stable }] } }]";
+    let rollout = ROLLOUT.replace("STEPS", step);
+    let undo = "undo: { rollout: model, to_revision: 1 }";
+    let events = format!("events: [{{ at: 1m, UPDATE }}, {{ at: 2m, {undo} }}]").replace("UPDATE", UPDATE);
+    let models = "models: {one: {latency: {p50: 10ms, p99: 20ms}}, two: {latency: {p50: 10ms, p99: 20ms}}}";
+    let mut world = testing::world(&format!("{models}\n{events}"), &[("all.yaml", &rollout)]);
+    // For each copy, the revision whose hash it has.
+    let revisions = |world: &World<'_>| -> Vec<Option<u64>> {
+        let sets = world.api.of_kind("apps", "ReplicaSet").map(|object| {
+            let set = crate::kubernetes::as_replica_set(object).unwrap();
+            (object.key.name.ends_with("-baseline"), set.hash.clone(), set.noted.revision)
+        });
+        let (copies, own): (Vec<_>, Vec<_>) = sets.partition(|(is_copy, ..)| *is_copy);
+        let revision = |copied: &String| own.iter().find(|(_, hash, _)| hash == copied).map(|(.., it)| *it);
+        copies.iter().map(|(_, hash, _)| revision(hash)).collect()
+    };
+    testing::run_until(&mut world, 119);
+    assert_eq!(revisions(&world), [None]);
+    testing::run_until(&mut world, 180);
+    assert_eq!(revisions(&world), [Some(3), Some(3)]);
+}
+
 /// The image in the live Rollout.
 fn image(world: &World<'_>) -> String {
     let manifest = world.api.get(testing::id(world, "Rollout", "model")).manifest.clone().unwrap();
