@@ -7,8 +7,9 @@ use crate::api::ObjectId;
 use crate::kubernetes::{as_pod, endpoints};
 use crate::{World, rollouts};
 
-/// The Service that clients call: the one that the scenario names, or the only one that leads to pods
-/// of a model; of several, the one that a router or blueGreen puts before the others. Clients call it by name: one that was deleted and made again is called as before.
+/// The Service that clients call: the one that the scenario names, or the only one that leads to pods of a model and
+/// was not made by a controller; of several, the one that a router or blueGreen puts before the others. Clients call it
+/// by name: one that was deleted and made again is called as before.
 pub(super) fn choose(world: &mut World<'_>) {
     match world.traffic.service {
         Some(service) if !world.api.exists(service) => {
@@ -27,7 +28,11 @@ fn choose_first(world: &mut World<'_>) {
     let candidates: Vec<ObjectId> = world
         .api
         .of_kind("", "Service")
-        .filter(|service| named.is_none_or(|name| *service.key.name == *name))
+        .filter(|service| match named {
+            Some(name) => *service.key.name == *name,
+            // An Experiment's is nothing that clients know of.
+            None => service.owner.is_none(),
+        })
         .map(|service| service.id)
         .filter(|service| leads_to_model(world, *service))
         .collect();

@@ -96,6 +96,21 @@ fn a_service_that_is_made_again_is_called_as_before() {
 }
 
 #[test]
+fn a_service_that_a_controller_made_is_not_chosen() {
+    let mut world = world(RATE, &files());
+    testing::run_until(&mut world, 1);
+    let web = world.api.get(testing::id(&world, "Service", "web"));
+    let (body, mut key) = (web.body.clone(), web.key.clone());
+    key.name = "of-trial".into();
+    let (owner, now) = (testing::id(&world, "Deployment", "web"), world.now());
+    world.api.create(key, Some(owner), body, now);
+    crate::run::after_task(&mut world);
+    testing::run_until(&mut world, 60);
+    let account = account(&mut world);
+    assert!(!account.is_empty() && account.iter().all(|(_, requests)| requests.service == "web"));
+}
+
+#[test]
 fn a_change_of_model_splits_the_account() {
     let mut world = world(RATE, &files());
     testing::run_until(&mut world, 100);
