@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::cache::LabelId;
 use crate::error::EvalError;
 use crate::evaluate::{Element, Evaluated, Evaluator};
-use crate::plan::{AggregateOp, LabelRule, RuleRef, ScalarNode, VectorNode};
+use crate::plan::{AggregateOp, LabelRule, Range, RangeSource, RuleRef, ScalarNode, VectorNode};
 use crate::sum::{Mean, Sum, quantile};
 
 impl Evaluator<'_> {
@@ -66,7 +66,12 @@ impl Evaluator<'_> {
         add: impl Fn(&mut S, f64),
         result: impl Fn(S) -> f64,
     ) -> Evaluated<Vec<Element>> {
-        let elements = self.vector(operand, at_ms)?;
+        let elements = match operand {
+            VectorNode::OverTime { function, range, .. } if self.may_keep_metadata(range, rule) => {
+                self.over_time(function, range, None, at_ms)?
+            }
+            other => self.vector(other, at_ms)?,
+        };
         self.cache.slots.clear();
         let mut groups: Vec<(LabelId, S)> = Vec::new();
         for element in elements {
@@ -80,6 +85,15 @@ impl Evaluator<'_> {
             }
         }
         Ok(groups.into_iter().map(|(labels, state)| Element { labels, value: result(state) }).collect())
+    }
+
+    /// Whether a grouping makes the same of series as of series without metadata, and no two of them would
+    /// be the same without, so that nobody needs the labels in between.
+    fn may_keep_metadata(&self, range: &Range, grouping: RuleRef) -> bool {
+        let RangeSource::Selector(selector) = &range.source else { return false };
+        let of_one_metric =
+            self.plan.selectors[selector.0].metric_name().is_some() && !self.storage.has_metadata();
+        of_one_metric && self.plan.rules[grouping.0].drops_name()
     }
 
     /// `topk` and `bottomk`: the first `k` elements of each group, which keep their labels. Of elements
@@ -127,7 +141,7 @@ impl Evaluator<'_> {
         let mut counts: BTreeMap<LabelId, f64> = BTreeMap::new();
         for element in elements {
             let labels = self.cache.labels.get(element.labels).with(label, &decimal(element.value));
-            let group = self.cache.labels.id(&grouping.apply(&labels));
+            let group = self.cache.labels.id(grouping.apply(&labels));
             *counts.entry(group).or_default() += 1.0;
         }
         counts.into_iter().map(|(labels, value)| Element { labels, value }).collect()

@@ -131,7 +131,7 @@ impl Evaluator<'_> {
         for name in copied {
             result = result.with(name, self.cache.labels.get(one).get(name).unwrap_or_default());
         }
-        self.cache.labels.id(&result)
+        self.cache.labels.id(result)
     }
 
     pub(crate) fn set_operation(&mut self, node: &SetOperation, at_ms: i64) -> Evaluated<Vec<Element>> {

@@ -96,17 +96,14 @@ impl LabelTable {
         &self.0[id.index()]
     }
 
-    pub(crate) fn id(&mut self, labels: &Labels) -> LabelId {
-        let index = match self.0.get_index_of(labels) {
-            Some(known) => known,
-            None => self.0.insert_full(labels.clone()).0,
-        };
+    pub(crate) fn id(&mut self, labels: Labels) -> LabelId {
+        let (index, _) = self.0.insert_full(labels);
         LabelId(u32::try_from(index).expect("memory ends long before 2^32 label sets"))
     }
 
     pub(crate) fn apply(&mut self, rule: &LabelRule, from: LabelId) -> LabelId {
         let changed = rule.apply(self.get(from));
-        self.id(&changed)
+        self.id(changed)
     }
 }
 
@@ -126,7 +123,8 @@ impl Selected {
             return;
         }
         let new = storage.matching(&selector.matchers, self.scanned);
-        let mut new: Vec<(SeriesId, LabelId)> = new.map(|id| (id, table.id(storage.labels(id)))).collect();
+        let mut new: Vec<(SeriesId, LabelId)> =
+            new.map(|id| (id, table.id(storage.labels(id).clone()))).collect();
         self.scanned = storage.len();
         if new.is_empty() {
             return;

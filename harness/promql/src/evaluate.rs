@@ -147,7 +147,7 @@ impl<'a> Evaluator<'a> {
             }
             VectorNode::Of(scalar) => {
                 let value = self.scalar(scalar, at_ms)?;
-                Ok(vec![Element { labels: self.cache.labels.id(&Labels::empty()), value }])
+                Ok(vec![Element { labels: self.cache.labels.id(Labels::empty()), value }])
             }
             VectorNode::Negate { operand, rule } => {
                 let elements = self.vector(operand, at_ms)?;
@@ -268,6 +268,6 @@ impl<'a> Evaluator<'a> {
         if found {
             return Vec::new();
         }
-        vec![Element { labels: self.cache.labels.id(labels), value: 1.0 }]
+        vec![Element { labels: self.cache.labels.id(labels.clone()), value: 1.0 }]
     }
 }

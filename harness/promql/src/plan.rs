@@ -347,6 +347,16 @@ impl LabelRule {
         Self::Without(names)
     }
 
+    /// Whether the metric's name never is among the labels that it makes.
+    pub(crate) fn drops_name(&self) -> bool {
+        let is_name = |name: &String| name == METRIC_NAME;
+        match self {
+            Self::Keep(names) => !names.iter().any(is_name),
+            Self::Without(names) => names.iter().any(is_name),
+            Self::Replace { .. } | Self::Join { .. } => false,
+        }
+    }
+
     pub(crate) fn apply(&self, labels: &Labels) -> Labels {
         match self {
             Self::Keep(names) => labels.keep(names),

@@ -60,10 +60,10 @@ impl Evaluator<'_> {
             RangeSource::Selector(selector) => {
                 let count = self.cache.selected(selector.0).len();
                 let mut values = vec![None; count];
-                let mut near = Near::default();
+                let mut windows = self.storage.windows(start_ms, end_ms);
                 for at in 0..count {
                     let (series, place) = self.cache.created(selector.0)[at];
-                    let window = self.storage.window(series, start_ms, end_ms, &mut near);
+                    let window = windows(series);
                     if window.len() > 0 {
                         self.read(series.index(), window.len());
                         values[place] = over_time::apply(function, window, bounds);
@@ -98,10 +98,10 @@ impl Evaluator<'_> {
         let mut found = Vec::new();
         match &range.source {
             RangeSource::Selector(selector) => {
-                let mut near = Near::default();
+                let mut windows = self.storage.windows(start_ms, end_ms);
                 for at in 0..self.cache.selected(selector.0).len() {
                     let (series, _) = self.cache.selected(selector.0)[at];
-                    let window = self.storage.window(series, start_ms, end_ms, &mut near);
+                    let window = windows(series);
                     if window.len() > 0 {
                         self.read(series.index(), window.len());
                         let labels = self.storage.labels(series).clone();

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use crate::labels::{BUCKET_BOUND, Labels, METRIC_NAME, Symbols};
+use crate::labels::{BUCKET_BOUND, Labels, METADATA, METRIC_NAME, Symbols};
 use crate::matcher::Matcher;
-use crate::table::{Near, Table, Window, is_stale};
+use crate::table::{Near, Rows, Table, Window, is_stale};
 
 /// The bit pattern that marks a series as stale (prometheus model/value/value.go: StaleNaN).
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -128,6 +128,8 @@ pub struct Storage {
     /// Series by metric name, in order of creation; a series without a name is under the empty text.
     by_name: IndexMap<Arc<str>, Vec<SeriesId>, FixedState>,
     symbols: Symbols,
+    /// Whether some series has a label of its metric beside the name.
+    has_metadata: bool,
     identity: Identity,
 }
 
@@ -151,6 +153,7 @@ impl Clone for Storage {
             by_target: self.by_target.clone(),
             by_name: self.by_name.clone(),
             symbols: self.symbols.clone(),
+            has_metadata: self.has_metadata,
             identity: Identity::default(),
         }
     }
@@ -194,6 +197,7 @@ impl Storage {
     /// created are the columns of a new table.
     fn series_of(&mut self, target: &Labels, metrics: impl Iterator<Item = Labels>) -> Vec<SeriesId> {
         let inherited = target.keep(&OWN);
+        self.has_metadata |= METADATA.iter().any(|name| *name != METRIC_NAME && target.get(name).is_some());
         let target = target.without(&OWN).intern(&mut self.symbols);
         let known = self.by_target.entry(target.clone()).or_default();
         // Metrics that differ stay different, unless they inherit the same label.
@@ -351,20 +355,27 @@ impl Storage {
         candidates.filter(|id| self.series[id.index()].matches(matchers))
     }
 
+    /// Whether some series has a label of its metric beside the name: its type or unit.
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.has_metadata
+    }
+
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// The samples of a series; see [`Table::window`].
-    pub(crate) fn window(
-        &self,
-        series: SeriesId,
-        after_ms: i64,
-        until_ms: i64,
-        near: &mut Near,
-    ) -> Window<'_> {
-        let Place { table, column } = self.places[series.index()];
-        self.tables[table].window(column, after_ms, until_ms, near)
+    /// The windows of series with `after_ms < time <= until_ms`. Series of one target, asked for one after
+    /// the other, share the search.
+    pub(crate) fn windows<'a>(&'a self, after_ms: i64, until_ms: i64) -> impl FnMut(SeriesId) -> Window<'a> {
+        let mut near = Near::default();
+        let mut last = (usize::MAX, Rows::default());
+        move |series| {
+            let Place { table, column } = self.places[series.index()];
+            if table != last.0 {
+                last = (table, self.tables[table].rows(after_ms, until_ms, &mut near));
+            }
+            self.tables[table].window(column, last.1)
+        }
     }
 
     /// The newest sample of a series; see [`Table::latest`].

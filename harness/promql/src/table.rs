@@ -73,22 +73,26 @@ impl Table {
         })
     }
 
-    /// The samples of a column with `after_ms < time <= until_ms`. `near` is where the last window was
-    /// found, counted from the end: series that are scraped at one interval are found at once.
-    pub(crate) fn window(&self, column: usize, after_ms: i64, until_ms: i64, near: &mut Near) -> Window<'_> {
+    /// The rows with `after_ms < time <= until_ms`. `near` is where the last ones were found, counted from the
+    /// end: series that are scraped at one interval are found at once.
+    pub(crate) fn rows(&self, after_ms: i64, until_ms: i64, near: &mut Near) -> Rows {
+        if self.times.last().is_none_or(|newest| *newest <= after_ms) {
+            return Rows::default();
+        }
         let end = position(&self.times, until_ms, &mut near.end);
         let start = position(&self.times[..end], after_ms, &mut near.start);
-        let cells = match end.checked_sub(1) {
-            Some(last) if start <= last => {
-                &self.values[start * self.width + column..=last * self.width + column]
-            }
-            Some(_) | None => &[],
-        };
-        Window {
-            times: &self.times[start..end],
-            values: Values { cells, width: self.width },
-            may_fall: self.falls.iter().rev().take_while(|row| **row > start).any(|row| *row < end),
+        let may_fall = self.falls.iter().rev().take_while(|row| **row > start).any(|row| *row < end);
+        Rows { start, end, may_fall }
+    }
+
+    /// The samples of a column in these rows.
+    pub(crate) fn window(&self, column: usize, rows: Rows) -> Window<'_> {
+        let Rows { start, end, may_fall } = rows;
+        if start >= end {
+            return Window::of(&[], &[]);
         }
+        let cells = &self.values[start * self.width + column..=(end - 1) * self.width + column];
+        Window { times: &self.times[start..end], values: Values { cells, width: self.width }, may_fall }
     }
 
     /// The newest sample of a column with `after_ms < time <= until_ms` that no stale marker follows.
@@ -124,6 +128,15 @@ pub(crate) fn is_stale(value: f64) -> bool {
 pub(crate) struct Near {
     start: usize,
     end: usize,
+}
+
+/// Consecutive rows of a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rows {
+    start: usize,
+    end: usize,
+    /// Whether in one of them, but the first, some value may be below the one before it.
+    may_fall: bool,
 }
 
 /// Consecutive samples of one series.
@@ -204,11 +217,15 @@ mod tests {
         table
     }
 
+    fn window(table: &Table, column: usize, after_ms: i64, until_ms: i64) -> Window<'_> {
+        table.window(column, table.rows(after_ms, until_ms, &mut Near::default()))
+    }
+
     #[test]
     fn windows_are_open_on_the_left_and_closed_on_the_right() {
         let table = table(&[10, 20, 30, 40]);
         for (column, expected) in [(0, [20.0, 30.0]), (1, [-20.0, -30.0])] {
-            let window = table.window(column, 10, 30, &mut Near::default());
+            let window = window(&table, column, 10, 30);
             assert_eq!(window.times, [20, 30]);
             assert_eq!(window.values.iter().collect::<Vec<_>>(), expected);
             assert_eq!((window.values.first(), window.values.last()), (Some(expected[0]), Some(expected[1])));
@@ -220,7 +237,7 @@ mod tests {
     fn an_empty_window_has_no_values() {
         let table = table(&[10, 40]);
         for (after, until) in [(0, 9), (10, 39), (40, 90), (20, 20)] {
-            let window = table.window(1, after, until, &mut Near::default());
+            let window = window(&table, 1, after, until);
             assert_eq!(
                 (window.len(), window.values.iter().count(), window.values.pairs().count()),
                 (0, 0, 0)
@@ -234,7 +251,8 @@ mod tests {
         for start in 0..6 {
             for end in 0..6 {
                 let mut near = Near { start, end };
-                assert_eq!(table.window(0, 10, 30, &mut near).times, [20, 30], "{start} {end}");
+                let rows = table.rows(10, 30, &mut near);
+                assert_eq!(table.window(0, rows).times, [20, 30], "{start} {end}");
             }
         }
     }
@@ -259,9 +277,9 @@ mod tests {
         for (at, row) in [(10, [1.0, 1.0]), (20, [2.0, 0.0]), (30, [2.0, f64::NAN]), (40, [3.0, 0.0])] {
             table.push(at, &row);
         }
-        let may_fall = |after, until| table.window(0, after, until, &mut Near::default()).may_fall;
+        let may_fall = |after, until| window(&table, 0, after, until).may_fall;
         assert_eq!((may_fall(0, 10), may_fall(0, 20), may_fall(10, 40)), (false, true, false));
-        assert!(table.apart().all(|own| own.window(0, 0, 40, &mut Near::default()).may_fall));
+        assert!(table.apart().all(|own| window(&own, 0, 0, 40).may_fall));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The clock and the queue: what happens next, in one order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
+use std::hash::Hash;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use planted::Bug;
 use units::Time;
 
@@ -17,7 +20,7 @@ pub struct Kernel<T> {
     /// The next one first. One that was asked for twice lies here twice and is handed out once.
     queue: BinaryHeap<Reverse<(Time, T, Cause)>>,
     /// When the timers of tasks are due. A timer in the queue at another time is void.
-    timers: BTreeMap<T, Time>,
+    timers: IndexMap<T, Time, FixedState>,
     steps: u64,
 }
 
@@ -28,13 +31,13 @@ enum Cause {
     Timer,
 }
 
-impl<T: Ord + Copy> Default for Kernel<T> {
+impl<T: Ord + Hash + Copy> Default for Kernel<T> {
     fn default() -> Self {
-        Self { now: Time::ZERO, queue: BinaryHeap::new(), timers: BTreeMap::new(), steps: 0 }
+        Self { now: Time::ZERO, queue: BinaryHeap::new(), timers: IndexMap::default(), steps: 0 }
     }
 }
 
-impl<T: Ord + Copy> Kernel<T> {
+impl<T: Ord + Hash + Copy> Kernel<T> {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.now
@@ -86,7 +89,7 @@ impl<T: Ord + Copy> Kernel<T> {
         while self.queue.peek().is_some_and(|Reverse(same)| (same.0, same.1) == (at, task)) {
             self.queue.pop();
         }
-        self.timers.remove(&task);
+        self.timers.swap_remove(&task);
         self.drop_void_timers();
         self.steps += 1;
         Some(task)

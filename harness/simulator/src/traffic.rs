@@ -24,7 +24,7 @@ mod slow;
 
 use account::Group;
 use meter::{Container, Meter, Meters, Samplers};
-use routes::Routes;
+use routes::{Routes, Share};
 pub use slow::slow_bound;
 
 /// The longest span of one entry of the account.
@@ -84,6 +84,15 @@ impl State<'_> {
         self.meters.get(pod).map(Meter::counters)
     }
 
+    /// Whether these routes, to the same pods, give some of them another part than now.
+    fn splits_otherwise(&self, routes: &Routes) -> bool {
+        let rate = self.rate.per_second();
+        let as_now = |(pod, _, share): &(ObjectId, Group, Share)| {
+            self.meters.get(*pod).is_some_and(|meter| meter.rate == share.of(rate))
+        };
+        self.unserved_share != routes.unserved || !routes.pods.iter().all(as_now)
+    }
+
     /// The pods that requests go to.
     fn served(&self) -> impl Iterator<Item = (ObjectId, &Group)> {
         self.meters.iter().filter_map(|meter| Some((meter.pod, meter.group.as_ref()?)))
@@ -112,7 +121,9 @@ pub(crate) fn advance(world: &mut World<'_>) {
     if changed || world.now().since(world.traffic.since) >= ACCOUNT_SPAN {
         account::write(world);
     }
-    route(world, routes);
+    if changed || world.traffic.splits_otherwise(&routes) {
+        route(world, routes);
+    }
     if world.traffic.begun && world.traffic.rate > Rate::ZERO {
         world.kernel.wake_at(world.traffic.since + ACCOUNT_SPAN, Task::Traffic);
     }
@@ -189,7 +200,7 @@ fn route(world: &mut World<'_>, routes: Routes) {
     for (pod, group, share) in routes.pods {
         advance_pod(world, pod);
         if let Some(meter) = world.traffic.meters.get_mut(pod) {
-            (meter.rate, meter.group) = (rate * share.part / share.pods as f64, Some(group));
+            (meter.rate, meter.group) = (share.of(rate), Some(group));
         }
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn scrape(world: &mut World<'_>, index: usize) {
     match target.stale_at {
         Some(at) if at <= now => return end(world, index),
         Some(_) => return,
-        None => {}
+        None => world.kernel.wake_at(now + interval, Task::Scrape(index)),
     }
     let exists = world.api.exists(pod);
     let running = as_pod(world.api.get(pod)).filter(|pod| exists && pod.started.is_some());
@@ -90,7 +90,6 @@ pub(crate) fn scrape(world: &mut World<'_>, index: usize) {
     }
     ensure_series(world, index, answers);
     write(world, index, answers);
-    world.kernel.wake_at(now + interval, Task::Scrape(index));
 }
 
 fn target_name(world: &World<'_>, index: usize) -> String {

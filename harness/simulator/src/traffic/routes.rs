@@ -50,6 +50,11 @@ pub(super) fn present(world: &mut World<'_>) -> Routes {
 }
 
 impl Share {
+    /// What a pod with this share gets of a rate.
+    pub(super) fn of(self, rate: f64) -> f64 {
+        rate * self.part / self.pods as f64
+    }
+
     fn with(self, other: Self) -> Self {
         let each = |share: Self| share.part / share.pods as f64;
         Self { part: each(self) + each(other), pods: 1 }
