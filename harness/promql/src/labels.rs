@@ -138,13 +138,15 @@ impl Labels {
             return over.clone();
         }
         let mut labels = Vec::with_capacity(self.len() + over.len());
-        let mut rest = self.iter().peekable();
+        let mut rest = &*self.0;
         for label in over.iter() {
-            labels.extend(std::iter::from_fn(|| rest.next_if(|mine| mine.name < label.name)).cloned());
-            rest.next_if(|mine| mine.name == label.name);
+            let (before, after) = rest.split_at(rest.partition_point(|mine| mine.name < label.name));
+            labels.extend_from_slice(before);
             labels.push(label.clone());
+            let is_won_over = after.first().is_some_and(|mine| mine.name == label.name);
+            rest = &after[usize::from(is_won_over)..];
         }
-        labels.extend(rest.cloned());
+        labels.extend_from_slice(rest);
         Self(labels.into())
     }
 
