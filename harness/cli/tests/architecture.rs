@@ -9,19 +9,20 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates that do no IO, and the crates of this workspace that each may use.
-const PURE: [(&str, &[&str]); 16] = [
+const PURE: [(&str, &[&str]); 17] = [
     ("units", &[]),
     ("yaml", &[]),
     ("planted", &[]),
+    ("strconv", &[]),
     ("behaviour", &["units"]),
     ("scenario", &["behaviour", "units", "yaml"]),
     ("timeline", &["scenario", "units", "yaml"]),
-    ("manifests", &["planted", "units", "yaml"]),
+    ("manifests", &["planted", "strconv", "units", "yaml"]),
     ("git", &["manifests", "scenario", "timeline", "units", "yaml"]),
     ("transform", &["manifests", "scenario", "units", "yaml"]),
-    ("promql", &["planted"]),
-    ("rules", &["planted", "promql", "units", "yaml"]),
-    ("conditions", &["planted"]),
+    ("promql", &["planted", "strconv"]),
+    ("rules", &["planted", "promql", "strconv", "units", "yaml"]),
+    ("conditions", &["planted", "strconv"]),
     (
         "simulator",
         &[
@@ -33,6 +34,7 @@ const PURE: [(&str, &[&str]); 16] = [
             "promql",
             "rules",
             "scenario",
+            "strconv",
             "timeline",
             "units",
             "yaml",

@@ -213,7 +213,7 @@ fn status(
         state: alert.state,
         labels,
         annotations: reading.original(&alert.annotations),
-        value: alert.value.parse().map_or_else(|_| alert.value.clone(), rules::float_text),
+        value: alert.value.parse().map_or_else(|_| alert.value.clone(), strconv::shortest),
         active_at: reading.time(alert.active_at),
     }
 }

@@ -3,7 +3,6 @@
 use crate::condition::Dialect;
 use crate::datum::{Datum, ListType};
 use crate::error::Trouble;
-use crate::gofmt;
 use crate::operators::{self, MAX_TEXT, string, text, upstream};
 use crate::syntax::{BinaryOp, Function};
 
@@ -110,7 +109,7 @@ fn binary(function: Function, a: &Datum, b: &Datum, dialect: Dialect) -> Result<
                 Dialect::Expr1_15 => {
                     format!(
                         "invalid argument for sort (expected \"asc\" or \"desc\", got {})",
-                        gofmt::quote(order)
+                        strconv::quote(order)
                     )
                 }
             }),
@@ -181,7 +180,7 @@ fn round(argument: &Datum, name: &str, rounding: fn(f64) -> f64) -> Result<Datum
 
 fn int(argument: &Datum, dialect: Dialect) -> Result<Datum, Trouble> {
     match argument {
-        Datum::Str(subject) => match gofmt::parse_int(subject, Some(subject), 10) {
+        Datum::Str(subject) => match strconv::parse_int(subject, Some(subject), 10) {
             Ok(number) => Ok(Datum::Int(number)),
             Err(_) => upstream(format!("invalid operation: int({subject})")),
         },
@@ -194,10 +193,10 @@ fn int(argument: &Datum, dialect: Dialect) -> Result<Datum, Trouble> {
 
 fn float(argument: &Datum) -> Result<Datum, Trouble> {
     match argument {
-        Datum::Str(subject) if gofmt::is_hexadecimal(subject) => {
+        Datum::Str(subject) if strconv::is_hexadecimal(subject) => {
             Err(Trouble::NotSimulated("a hexadecimal floating-point number".to_string()))
         }
-        Datum::Str(subject) => match gofmt::parse_float(subject) {
+        Datum::Str(subject) => match strconv::parse_float(subject) {
             Ok(number) => Ok(Datum::Float(number)),
             Err(_) => upstream(format!("invalid operation: float({subject})")),
         },

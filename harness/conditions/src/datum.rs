@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::gofmt;
 use crate::types::{GoType, HostFunction};
 use crate::value::Value;
 
@@ -90,7 +89,7 @@ impl Datum {
     pub(crate) fn as_index(&self) -> Option<i64> {
         match self {
             Datum::Int(number) | Datum::Int64(number) => Some(*number),
-            Datum::Float(number) => Some(gofmt::float_to_int(*number)),
+            Datum::Float(number) => Some(float_to_int(*number)),
             _ => None,
         }
     }
@@ -132,7 +131,7 @@ impl Datum {
             Datum::Nil => "<nil>".to_string(),
             Datum::Bool(truth) => truth.to_string(),
             Datum::Int(number) | Datum::Int64(number) => number.to_string(),
-            Datum::Float(number) => gofmt::float_default(*number),
+            Datum::Float(number) => strconv::shortest(*number),
             Datum::Str(text) => text.to_string(),
             Datum::List(_, items) => {
                 let items: Vec<String> = items.iter().map(Datum::text).collect();
@@ -162,4 +161,10 @@ impl ListType {
             ListType::Strings => "[]string",
         }
     }
+}
+
+/// Go's conversion of a float64 to int64 on amd64: what does not fit becomes the smallest integer.
+pub(crate) fn float_to_int(value: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }

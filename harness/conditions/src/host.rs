@@ -1,8 +1,7 @@
 //! The functions that Argo Rollouts adds (argo-rollouts `utils/evaluate/evaluate.go`).
 
-use crate::datum::Datum;
+use crate::datum::{Datum, float_to_int};
 use crate::error::Trouble;
-use crate::gofmt;
 use crate::operators::{self, upstream};
 use crate::types::HostFunction;
 
@@ -29,9 +28,9 @@ pub(crate) fn call(function: HostFunction, arguments: &[Datum], result: &Datum) 
 fn as_int(argument: &Datum) -> Result<Datum, Trouble> {
     match argument {
         Datum::Int(number) | Datum::Int64(number) => Ok(Datum::Int64(*number)),
-        Datum::Float(number) => Ok(Datum::Int64(gofmt::float_to_int(*number))),
+        Datum::Float(number) => Ok(Datum::Int64(float_to_int(*number))),
         Datum::Str(text) => {
-            gofmt::parse_int(text, Some(text), 10).map(Datum::Int64).map_err(Trouble::Upstream)
+            strconv::parse_int(text, Some(text), 10).map(Datum::Int64).map_err(Trouble::Upstream)
         }
         _ => unsupported("asInt", argument),
     }
@@ -39,10 +38,10 @@ fn as_int(argument: &Datum) -> Result<Datum, Trouble> {
 
 fn as_float(argument: &Datum) -> Result<Datum, Trouble> {
     match argument {
-        Datum::Str(text) if gofmt::is_hexadecimal(text) => {
+        Datum::Str(text) if strconv::is_hexadecimal(text) => {
             Err(Trouble::NotSimulated("a hexadecimal floating-point number".to_string()))
         }
-        Datum::Str(text) => gofmt::parse_float(text).map(Datum::Float).map_err(Trouble::Upstream),
+        Datum::Str(text) => strconv::parse_float(text).map(Datum::Float).map_err(Trouble::Upstream),
         _ => argument
             .as_float()
             .map_or_else(|| unsupported("asFloat", argument), |number| Ok(Datum::Float(number))),

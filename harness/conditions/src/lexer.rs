@@ -2,7 +2,6 @@
 
 use crate::condition::Dialect;
 use crate::error::{Fault, Location};
-use crate::gofmt;
 
 /// The kinds of token, by upstream's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Token {
         if self.value.is_empty() {
             kind.to_string()
         } else {
-            format!("{kind}({})", gofmt::quote(&self.value))
+            format!("{kind}({})", strconv::quote(&self.value))
         }
     }
 }
@@ -234,7 +233,7 @@ impl Lexer {
         }
         if self.peek().is_some_and(is_alphanumeric) {
             self.end += 1;
-            return Err(self.fault(format!("bad number syntax: {}", gofmt::quote(&self.word()))));
+            return Err(self.fault(format!("bad number syntax: {}", strconv::quote(&self.word()))));
         }
         self.emit(TokenKind::Number);
         Ok(())

@@ -27,7 +27,6 @@ mod check_builtins;
 mod condition;
 mod datum;
 mod error;
-mod gofmt;
 mod host;
 mod json;
 mod jsonpath;
@@ -47,7 +46,6 @@ mod value;
 
 pub use condition::{Condition, Dialect};
 pub use error::{ConditionError, ErrorKind, Span};
-pub use gofmt::quote;
 pub use json::{UnreadableBody, read_body};
 pub use jsonpath::{JsonPath, JsonPathError};
 pub use measurement::{Outcome, judge_measurement};

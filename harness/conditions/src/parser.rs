@@ -5,7 +5,6 @@
 
 use crate::condition::Dialect;
 use crate::error::{ErrorKind, Fault, Location};
-use crate::gofmt;
 use crate::lexer::{self, Token, TokenKind};
 use crate::syntax::{Argument, BinaryOp, FUNCTIONS_NOT_SIMULATED, Function, Kind, Node, Pointer, UnaryOp};
 
@@ -378,14 +377,14 @@ impl Parser {
         };
         let prefixed = |name: &str, prefix: &str, radix| {
             let fault = |reason| self.fault(format!("invalid {name} literal: {reason}"));
-            gofmt::parse_int(&value, lower.strip_prefix(prefix), radix).map(Kind::Int).map_err(fault)
+            strconv::parse_int(&value, lower.strip_prefix(prefix), radix).map(Kind::Int).map_err(fault)
         };
         if hex {
             return prefixed("hex", "0x", 16);
         }
         if lower.contains(['.', 'e']) {
             let fault = |reason| self.fault(format!("invalid float literal: {reason}"));
-            return gofmt::parse_float(&value).map(Kind::Float).map_err(fault);
+            return strconv::parse_float(&value).map(Kind::Float).map_err(fault);
         }
         match self.dialect {
             Dialect::Expr1_17 if lower.starts_with("0b") => prefixed("binary", "0b", 2),

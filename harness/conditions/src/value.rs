@@ -1,6 +1,8 @@
 //! What a metric provider measures.
 
-use crate::{gofmt, json};
+use strconv::{Format, format_float};
+
+use crate::json;
 
 /// The value of a measurement, that is, what a condition calls `result`.
 ///
@@ -25,10 +27,11 @@ pub enum Value {
 /// The value as the Prometheus provider records it in the measurement: `0.1`, `[0.1,0.2]`, `NaN`, `+Inf`
 /// (prometheus.go: processResponse, sampleValuesToResultStr). `None` for what Prometheus never gives.
 pub fn prometheus_value(value: &Value) -> Option<String> {
+    let plain = |sample: &f64| format_float(*sample, Format::Plain, None);
     match value {
-        Value::Float(sample) => Some(gofmt::float_plain(*sample)),
+        Value::Float(sample) => Some(plain(sample)),
         Value::Floats(samples) => {
-            let samples: Vec<String> = samples.iter().map(|sample| gofmt::float_plain(*sample)).collect();
+            let samples: Vec<String> = samples.iter().map(plain).collect();
             Some(format!("[{}]", samples.join(",")))
         }
         Value::Nil | Value::Text(_) | Value::Bool(_) | Value::Json(_) => None,

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use strconv::{Format, format_float, shortest};
+
 use crate::cache::LabelId;
 use crate::error::EvalError;
 use crate::evaluate::{Element, Evaluated, Evaluator};
@@ -140,7 +142,8 @@ impl Evaluator<'_> {
     ) -> Vec<Element> {
         let mut counts: BTreeMap<LabelId, f64> = BTreeMap::new();
         for element in elements {
-            let labels = self.cache.labels.get(element.labels).with(label, &decimal(element.value));
+            let value = format_float(element.value, Format::Plain, None);
+            let labels = self.cache.labels.get(element.labels).with(label, &value);
             let group = self.cache.labels.id(grouping.apply(&labels));
             *counts.entry(group).or_default() += 1.0;
         }
@@ -153,8 +156,7 @@ fn integer(k: f64) -> Evaluated<usize> {
     const MAX: f64 = 9_223_372_036_854_774_784.0;
     match k {
         k if k.is_nan() => Err(EvalError::NotANumber),
-        f64::INFINITY => Err(EvalError::TooLarge("+Inf".to_owned())),
-        k if k >= MAX => Err(EvalError::TooLarge(format!("{k:e}").replace('e', "e+"))),
+        k if k >= MAX => Err(EvalError::TooLarge(shortest(k))),
         k => Ok(k as usize),
     }
 }
@@ -180,29 +182,5 @@ impl Spread {
 
     fn variance(&self) -> f64 {
         self.squares / self.count
-    }
-}
-
-/// A value as Go's `strconv.FormatFloat(value, 'f', -1, 64)` writes it.
-fn decimal(value: f64) -> String {
-    match value {
-        f64::INFINITY => "+Inf".to_owned(),
-        f64::NEG_INFINITY => "-Inf".to_owned(),
-        finite_or_nan => finite_or_nan.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_written_as_go_writes_them() {
-        let cases =
-            [(1.0, "1"), (0.25, "0.25"), (1e21, "1000000000000000000000"), (-0.0, "-0"), (f64::NAN, "NaN")];
-        for (value, expected) in cases {
-            assert_eq!(decimal(value), expected);
-        }
-        assert_eq!(decimal(f64::INFINITY), "+Inf");
     }
 }

@@ -52,7 +52,7 @@ impl Alert {
 
     /// Its value as a template shows `$value`.
     pub fn value_text(&self) -> String {
-        crate::template::float_text(self.value)
+        strconv::shortest(self.value)
     }
 
     /// Whether it fires on although its element is gone.

@@ -20,4 +20,4 @@ pub use alert::{Alert, AlertState};
 pub use evaluate::{Failure, RuleError, RunningGroup, Settings};
 pub use file::{LAG, ObjectRules, REJECTED, read_object, read_rules};
 pub use group::{Alerting, Group, Kind, Rule};
-pub use template::{Data, ExpandError, ParseError, Template, float_text};
+pub use template::{Data, ExpandError, ParseError, Template};

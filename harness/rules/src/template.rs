@@ -8,7 +8,6 @@
 mod compare;
 mod error;
 mod exec;
-mod float;
 mod format;
 mod functions;
 mod humanize;
@@ -94,11 +93,6 @@ impl Template {
     pub fn expand(&self, data: &Data<'_>) -> Result<String, ExpandError> {
         exec::Expansion::run(&self.parsed, data)
     }
-}
-
-/// A float as templates show it: as Go's `%v` writes it.
-pub fn float_text(value: f64) -> String {
-    float::float(value, float::Style::General, None)
 }
 
 impl fmt::Display for Template {

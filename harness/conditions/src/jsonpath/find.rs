@@ -4,7 +4,6 @@ use serde_json::Value as Json;
 
 use super::compare;
 use super::parse::{Filter, Node, Param};
-use crate::gofmt;
 
 /// More than any body has: `..` after `..` multiplies.
 const MAX_FOUND: usize = 100_000;
@@ -344,7 +343,7 @@ fn shown(item: &Item<'_>) -> String {
         Item::Nothing => "<invalid reflect.Value>".to_owned(),
         Item::Text(text) => text.clone(),
         Item::Int(number) => number.to_string(),
-        Item::Float(number) => gofmt::float_default(*number),
+        Item::Float(number) => strconv::shortest(*number),
         Item::Bool(truth) => truth.to_string(),
         Item::Byte(byte) => byte.to_string(),
     }
@@ -354,7 +353,7 @@ fn json_shown(json: &Json) -> String {
     match json {
         Json::Null => "<nil>".to_owned(),
         Json::Bool(truth) => truth.to_string(),
-        Json::Number(number) => gofmt::float_default(number.as_f64().unwrap_or(f64::NAN)),
+        Json::Number(number) => strconv::shortest(number.as_f64().unwrap_or(f64::NAN)),
         Json::String(text) => text.clone(),
         Json::Array(items) => {
             format!("[{}]", items.iter().map(json_shown).collect::<Vec<_>>().join(" "))

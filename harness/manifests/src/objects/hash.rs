@@ -26,7 +26,7 @@ fn write_sorted(node: &Node, out: &mut String) {
             entries.sort_by_key(|(key, _)| key.as_str());
             out.push('{');
             for (key, value) in entries {
-                out.push_str(&super::field::quoted(key));
+                out.push_str(&strconv::quote(key));
                 out.push(':');
                 write_sorted(value, out);
                 out.push(',');

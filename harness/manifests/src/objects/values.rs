@@ -200,7 +200,7 @@ impl<'de> Deserialize<'de> for Quantity {
 /// # Errors
 /// Go's own message.
 pub fn go_duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", super::field::quoted(text));
+    let invalid = || format!("time: invalid duration {}", strconv::quote(text));
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
@@ -221,7 +221,7 @@ pub fn go_duration(text: &str) -> Result<i64, String> {
         let (unit, next) = after.split_at(unit_end);
         let nanos: i128 = match unit {
             "" => {
-                return Err(format!("time: missing unit in duration {}", super::field::quoted(text)));
+                return Err(format!("time: missing unit in duration {}", strconv::quote(text)));
             }
             "ns" => 1,
             "us" | "µs" | "μs" => 1_000,
@@ -230,7 +230,7 @@ pub fn go_duration(text: &str) -> Result<i64, String> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             unknown => {
-                let (unknown, text) = (super::field::quoted(unknown), super::field::quoted(text));
+                let (unknown, text) = (strconv::quote(unknown), strconv::quote(text));
                 return Err(format!("time: unknown unit {unknown} in duration {text}"));
             }
         };

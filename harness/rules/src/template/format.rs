@@ -1,7 +1,8 @@
 //! Values as Go's `fmt` writes them.
 
+use strconv::{Format, format_float, quote};
+
 use super::error::ExpandError;
-use super::float::{Style, float};
 use super::value::Value;
 
 /// `fmt.Sprint`: spaces stand between two operands of which neither is a text.
@@ -195,10 +196,10 @@ impl Directive {
 
     fn float(&self, number: f64, verb: char) -> Result<String, ExpandError> {
         // In `%+v` the plus asks for names of fields, not for signs.
-        let style = match verb {
-            'v' | 'g' | 'G' => Style::General,
-            'e' | 'E' => Style::Exponent,
-            'f' | 'F' => Style::Plain,
+        let format = match verb {
+            'v' | 'g' | 'G' => Format::General,
+            'e' | 'E' => Format::Exponent,
+            'f' | 'F' => Format::Plain,
             'b' | 'x' | 'X' => {
                 return Err(ExpandError::NotSimulated(format!("`%{verb}` of a number in `printf`")));
             }
@@ -207,11 +208,11 @@ impl Directive {
         if self.sharp {
             return Err(ExpandError::NotSimulated(format!("`%#{verb}` of a number in `printf`")));
         }
-        let precision = match style {
-            Style::General => self.precision,
-            Style::Exponent | Style::Plain => self.precision.or(Some(6)),
+        let precision = match format {
+            Format::General => self.precision,
+            Format::Exponent | Format::Plain => self.precision.or(Some(6)),
         };
-        let written = float(number, style, precision);
+        let written = format_float(number, format, precision);
         let written = if verb.is_ascii_uppercase() { written.replace('e', "E") } else { written };
         let size = written.trim_start_matches(['+', '-']);
         // Infinity has a plus of its own.
@@ -242,7 +243,7 @@ impl Directive {
         };
         Ok(match verb {
             'v' | 's' => self.padded(shortened()),
-            'q' if !self.sharp && !self.plus => self.padded(quoted(&shortened())),
+            'q' if !self.sharp && !self.plus => self.padded(quote(&shortened())),
             'x' => self.padded(text.bytes().map(|byte| format!("{byte:02x}")).collect()),
             'X' => self.padded(text.bytes().map(|byte| format!("{byte:02X}")).collect()),
             'q' => return Err(ExpandError::NotSimulated("`%q` with flags in `printf`".to_owned())),
@@ -283,25 +284,4 @@ fn described(value: &Value) -> Result<String, ExpandError> {
         Value::Nil => "<nil>".to_owned(),
         value => format!("{}={}", value.type_name(), Directive::default().write(value)?),
     })
-}
-
-/// `strconv.Quote`.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{b}' => quoted.push_str("\\v"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

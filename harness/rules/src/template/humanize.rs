@@ -1,10 +1,9 @@
 //! Numbers for people (prometheus template/template.go; common helpers/templates/time.go).
 
 use promql::DatePart;
+use strconv::{Format, format_float, is_hexadecimal, parse_float, shortest};
 
 use super::error::ExpandError;
-use super::float::{Style, float};
-use super::format::quoted;
 use super::value::Value;
 
 type Text = Result<Value, ExpandError>;
@@ -80,7 +79,7 @@ pub(super) fn timestamp(value: &Value) -> Text {
     }
     let nanos = seconds * 1e9;
     if nanos.abs() > i64::MAX as f64 {
-        let seconds = float(seconds, Style::General, None);
+        let seconds = shortest(seconds);
         return Err(ExpandError::failed(format!(
             "{seconds} cannot be represented as a nanoseconds timestamp since it overflows int64"
         )));
@@ -114,7 +113,7 @@ fn with_small_prefix(mut number: f64) -> (f64, &'static str) {
 }
 
 fn digits(number: f64) -> String {
-    float(number, Style::General, Some(4))
+    format_float(number, Format::General, Some(4))
 }
 
 /// common helpers/templates/convert.go: ConvertToFloat
@@ -122,13 +121,10 @@ fn number(value: &Value) -> Result<f64, ExpandError> {
     match value {
         Value::Float(number) => Ok(*number),
         Value::Int(number) => Ok(*number as f64),
-        Value::Text(text) => {
-            let error =
-                |why| ExpandError::failed(format!("strconv.ParseFloat: parsing {}: {why}", quoted(text)));
-            let number: f64 = text.parse().map_err(|_| error("invalid syntax"))?;
-            let is_named = text.contains(['i', 'I', 'n', 'N']);
-            if number.is_infinite() && !is_named { Err(error("value out of range")) } else { Ok(number) }
+        Value::Text(text) if is_hexadecimal(text) => {
+            Err(ExpandError::NotSimulated("a hexadecimal floating-point number".to_owned()))
         }
+        Value::Text(text) => parse_float(text).map_err(ExpandError::failed),
         other => Err(ExpandError::failed(format!("can't convert {} to float", other.type_name()))),
     }
 }

@@ -1,10 +1,11 @@
 //! A measurement by an HTTP request (argo-rollouts v1.10.1 `metricproviders/webmetric/webmetric.go`), which
 //! the scenario answers. Messages of the request itself are those of Go's `net/http`.
 
-use conditions::{JsonPath, JsonPathError, UnreadableBody, Value, quote, read_body, web_value};
+use conditions::{JsonPath, JsonPathError, UnreadableBody, Value, read_body, web_value};
 use manifests::objects::analysis::{CheckedMetric, Header, Web};
 use planted::Bug;
 use scenario::Reply;
+use strconv::quote;
 use timeline::AnalysisPhase;
 use units::Duration;
 use yaml::{Place, Problem};

@@ -1,6 +1,6 @@
 use serde::Deserialize;
+use strconv::quote;
 
-use super::super::field::quoted;
 use super::super::go;
 use super::super::pod::{FieldReference, KeyReference};
 use super::Metric;
@@ -74,7 +74,7 @@ impl<'a> Placeholders<'a> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once("{{") {
             let Some((tag, next)) = after.split_once("}}") else {
-                let (text, after) = (quoted(text), quoted(after));
+                let (text, after) = (quote(text), quote(after));
                 return Err(format!(
                     "Cannot find end tag=\"}}}}\" in the template={text} starting from {after}"
                 ));
@@ -133,7 +133,7 @@ pub fn resolve_text(text: &str, arguments: &[Argument]) -> Result<String, String
 pub fn resolve_quoted(json: &str, arguments: &[Argument]) -> Result<String, String> {
     let escaped = arguments.iter().map(|argument| {
         let value = argument.value.as_ref().map(|value| {
-            let quoted = quoted(value);
+            let quoted = quote(value);
             quoted[1..quoted.len() - 1].to_owned()
         });
         Argument { name: argument.name.clone(), value, value_from: None }

@@ -2,9 +2,9 @@
 //! BuildArgumentsForRolloutAnalysisRun`, kubernetes `pkg/fieldpath/fieldpath.go`).
 
 use serde_json::Value as Json;
+use strconv::quote;
 
 use super::super::analysis::Argument;
-use super::super::field::quoted;
 use super::super::go;
 use super::super::names::qualified_name;
 use super::{PodTemplateHash, Rollout, RunArgument};
@@ -77,7 +77,7 @@ fn metadata_field(metadata: &Json, path: &str) -> Result<String, String> {
         let wrong = match map {
             "metadata.annotations" => qualified_name(&key.to_lowercase()),
             "metadata.labels" => qualified_name(key),
-            _ => return Err(format!("fieldPath {} does not support subscript", quoted(path))),
+            _ => return Err(format!("fieldPath {} does not support subscript", quote(path))),
         };
         if !wrong.is_empty() {
             return Err(format!("invalid key subscript in {path}: {}", wrong.join(";")));
@@ -89,7 +89,7 @@ fn metadata_field(metadata: &Json, path: &str) -> Result<String, String> {
         "metadata.labels" | "metadata.annotations" => {
             let entries = metadata[path.trim_start_matches("metadata.")].as_object().into_iter().flatten();
             let lines =
-                entries.map(|(key, value)| format!("{key}={}", quoted(value.as_str().unwrap_or_default())));
+                entries.map(|(key, value)| format!("{key}={}", quote(value.as_str().unwrap_or_default())));
             Ok(lines.collect::<Vec<_>>().join("\n"))
         }
         "metadata.name" => Ok(text("name")),
@@ -133,23 +133,10 @@ fn field_text(rollout: &Json, path: &str) -> Result<String, String> {
     match found {
         Json::Null => Err(invalid()),
         Json::Bool(value) => Ok(value.to_string()),
-        Json::Number(value) => Ok(go_number(value.as_f64().unwrap_or_default())),
+        Json::Number(value) => Ok(strconv::shortest(value.as_f64().unwrap_or_default())),
         Json::String(value) => Ok(value.clone()),
         Json::Array(_) | Json::Object(_) => {
             Err(format!("path {path} in rollout must terminate in a primitive value"))
         }
-    }
-}
-
-/// A number of JSON as Go prints one: as a float, with an exponent below 1e-4 and from 1e6 on.
-fn go_number(value: f64) -> String {
-    let scientific = format!("{value:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..6).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.abs())
-        }
-        Ok(_) | Err(_) => value.to_string(),
     }
 }

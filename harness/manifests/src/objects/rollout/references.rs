@@ -5,11 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use strconv::quote;
+
 use super::super::analysis::{
     AnalysisTemplate, Argument, DryRun, MeasurementRetention, Metric, TemplateReference, merge_arguments,
 };
 use super::super::core::Service;
-use super::super::field::{FieldError, quoted};
+use super::super::field::FieldError;
 use super::super::values::IntOrString;
 use super::{Analysis, HASH_LABEL, InvalidSpec, Rollout};
 
@@ -65,7 +67,7 @@ impl Rollout {
         let mut services = Vec::new();
         for (field, name) in self.named_services() {
             let service = references.service(name).ok_or_else(|| {
-                FieldError::invalid_text(&field, name, &format!("service {} not found", quoted(name)))
+                FieldError::invalid_text(&field, name, &format!("service {} not found", quote(name)))
             })?;
             services.push((field, service));
         }
@@ -139,12 +141,12 @@ impl Rollout {
             .iter()
             .find(|(key, value)| *key != HASH_LABEL && labels.get(*key) != Some(*value));
         if let Some((key, _)) = unmatched {
-            let detail = format!("Service {} has unmatch label {} in rollout", quoted(name), quoted(key));
+            let detail = format!("Service {} has unmatch label {} in rollout", quote(name), quote(key));
             return Err(FieldError::invalid_text(field, name, &detail));
         }
         match service.metadata.annotation(MANAGED_BY) {
             Some(owner) if owner != self.metadata.name => {
-                let detail = format!("Service {} is managed by another Rollout", quoted(name));
+                let detail = format!("Service {} is managed by another Rollout", quote(name));
                 Err(FieldError::invalid_text(field, name, &detail))
             }
             Some(_) | None => Ok(()),

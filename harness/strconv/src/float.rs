@@ -1,8 +1,8 @@
-//! Floats as Go's `strconv` writes them.
+//! Floats in digits.
 
 /// How a float is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub enum Format {
     /// `%g`: with an exponent where that is shorter.
     General,
     /// `%e`
@@ -11,22 +11,29 @@ pub(super) enum Style {
     Plain,
 }
 
-/// Writes a float; without a precision with the fewest digits that read back the same (go
+/// A float in digits (`strconv.FormatFloat`); without a precision with the fewest digits that read back the same (go
 /// strconv/ftoa.go: formatDigits).
-pub(super) fn float(value: f64, style: Style, precision: Option<usize>) -> String {
+#[must_use]
+pub fn format_float(value: f64, format: Format, precision: Option<usize>) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    match (style, precision) {
-        (Style::Plain, Some(precision)) => format!("{value:.precision$}"),
-        (Style::Plain, None) => value.to_string(),
-        (Style::Exponent, Some(precision)) => with_go_exponent(&format!("{value:.precision$e}")),
-        (Style::Exponent, None) => with_go_exponent(&format!("{value:e}")),
-        (Style::General, precision) => general(value, precision),
+    match (format, precision) {
+        (Format::Plain, Some(precision)) => format!("{value:.precision$}"),
+        (Format::Plain, None) => value.to_string(),
+        (Format::Exponent, Some(precision)) => with_go_exponent(&format!("{value:.precision$e}")),
+        (Format::Exponent, None) => with_go_exponent(&format!("{value:e}")),
+        (Format::General, precision) => general(value, precision),
     }
+}
+
+/// A float as `fmt.Sprint` writes it: with an exponent below 1e-4 and from 1e6 on.
+#[must_use]
+pub fn shortest(value: f64) -> String {
+    format_float(value, Format::General, None)
 }
 
 fn general(value: f64, precision: Option<usize>) -> String {
@@ -80,25 +87,33 @@ mod tests {
     #[test]
     fn floats_are_written_as_go_writes_them() {
         let cases = [
-            (1.0, Style::General, None, "1"),
-            (1e6, Style::General, None, "1e+06"),
-            (123_456_789.0, Style::General, None, "1.23456789e+08"),
-            (99_999.5, Style::General, None, "99999.5"),
-            (1e-5, Style::General, None, "1e-05"),
-            (0.000_123_4, Style::General, None, "0.0001234"),
-            (1234.5678, Style::General, Some(4), "1235"),
-            (12_345.678, Style::General, Some(4), "1.235e+04"),
-            (100.0, Style::General, Some(4), "100"),
-            (1e20, Style::General, Some(2), "1e+20"),
-            (0.5, Style::General, Some(4), "0.5"),
-            (-0.0, Style::General, None, "-0"),
-            (2.5, Style::Plain, Some(0), "2"),
-            (0.1 + 0.2, Style::Plain, Some(2), "0.30"),
-            (1500.0, Style::Exponent, Some(3), "1.500e+03"),
-            (f64::INFINITY, Style::General, Some(4), "+Inf"),
+            (1.0, Format::General, None, "1"),
+            (1e6, Format::General, None, "1e+06"),
+            (123_456_789.0, Format::General, None, "1.23456789e+08"),
+            (99_999.5, Format::General, None, "99999.5"),
+            (1e-5, Format::General, None, "1e-05"),
+            (0.000_123_4, Format::General, None, "0.0001234"),
+            (1234.5678, Format::General, Some(4), "1235"),
+            (12_345.678, Format::General, Some(4), "1.235e+04"),
+            (100.0, Format::General, Some(4), "100"),
+            (1e20, Format::General, Some(2), "1e+20"),
+            (0.5, Format::General, Some(4), "0.5"),
+            (-0.0, Format::General, None, "-0"),
+            (2.5, Format::Plain, Some(0), "2"),
+            (0.1 + 0.2, Format::Plain, Some(2), "0.30"),
+            (1500.0, Format::Exponent, Some(3), "1.500e+03"),
+            (f64::INFINITY, Format::General, Some(4), "+Inf"),
+            (f64::NEG_INFINITY, Format::Plain, None, "-Inf"),
+            (f64::NAN, Format::General, None, "NaN"),
+            (1e21, Format::General, None, "1e+21"),
+            (1e21, Format::Plain, None, "1000000000000000000000"),
+            (1e-5, Format::Plain, None, "0.00001"),
+            (123_456_789.0, Format::Plain, None, "123456789"),
+            (0.25, Format::Plain, None, "0.25"),
+            (-0.0, Format::Plain, None, "-0"),
         ];
-        for (value, style, precision, expected) in cases {
-            assert_eq!(float(value, style, precision), expected, "{value}");
+        for (value, format, precision, expected) in cases {
+            assert_eq!(format_float(value, format, precision), expected, "{value}");
         }
     }
 }
