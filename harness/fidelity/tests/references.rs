@@ -4,13 +4,12 @@
 #![cfg(feature = "oracle")]
 #![expect(clippy::print_stdout, reason = "the counts are the point")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fidelity::Oracle;
 use manifests::objects::analysis::Argument;
-use manifests::objects::rollout::{Analyses, Analysis};
-use manifests::objects::{AnalysisTemplate, References, Rollout, Service};
+use manifests::objects::rollout::{Analyses, Analysis, ReferencedResources};
+use manifests::objects::{AnalysisTemplate, Object, Rollout, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -191,39 +190,14 @@ impl Draw {
 }
 
 /// What there is.
-struct Cluster {
-    templates: BTreeMap<String, Arc<AnalysisTemplate>>,
-    cluster_templates: BTreeMap<String, Arc<AnalysisTemplate>>,
-    services: BTreeMap<String, Arc<Service>>,
-}
-
-impl Cluster {
-    fn of(question: &Value) -> Self {
-        let templates = |key: &str| {
-            let found = typed::<Vec<AnalysisTemplate>>(&question[key]).into_iter();
-            found.map(|template| (template.metadata.name.clone(), Arc::new(template))).collect()
-        };
-        let services = typed::<Vec<Service>>(&question["services"]).into_iter();
-        Self {
-            templates: templates("templates"),
-            cluster_templates: templates("clusterTemplates"),
-            services: services.map(|service| (service.metadata.name.clone(), Arc::new(service))).collect(),
-        }
-    }
-}
-
-impl References for Cluster {
-    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.templates.get(name).cloned()
-    }
-
-    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.cluster_templates.get(name).cloned()
-    }
-
-    fn service(&self, name: &str) -> Option<Arc<Service>> {
-        self.services.get(name).cloned()
-    }
+fn resources(question: &Value) -> ReferencedResources {
+    let templates = |key: &str| typed::<Vec<AnalysisTemplate>>(&question[key]).into_iter().map(Arc::new);
+    let services = typed::<Vec<Service>>(&question["services"]).into_iter().map(Arc::new);
+    templates("templates")
+        .map(Object::AnalysisTemplate)
+        .chain(templates("clusterTemplates").map(Object::ClusterAnalysisTemplate))
+        .chain(services.map(Object::Service))
+        .collect()
 }
 
 /// What becomes of a Rollout, and of an analysis where the Rollout is valid.
@@ -242,10 +216,11 @@ fn is_missing(message: &str) -> bool {
     message.ends_with("not found")
 }
 
-fn check_run(question: &Value, cluster: &Cluster, theirs: &Answer) {
+fn check_run(question: &Value, resources: &ReferencedResources, theirs: &Answer) {
     let analysis: Analysis = typed(&question["analysis"]);
     let args: Vec<Argument> = typed(&question["args"]);
-    let found = Analyses::find(&analysis.templates, cluster, "templates").map_err(|error| error.to_string());
+    let found =
+        Analyses::find(&analysis.templates, resources, "templates").map_err(|error| error.to_string());
     let ours = found.and_then(|found| found.merge(&args, &analysis.dry_run, &analysis.measurement_retention));
     match (ours, theirs) {
         (Err(ours), Answer::Refused(theirs)) if is_missing(theirs) => {
@@ -272,9 +247,9 @@ fn references_are_followed_as_upstream_follows_them() {
     let theirs: Vec<Answer> = Oracle::build().ask("references", &questions);
     let (mut invalid, mut refused, mut made, mut endless) = (0, 0, 0, 0);
     for (question, theirs) in questions.iter().zip(theirs) {
-        let cluster = Cluster::of(question);
+        let resources = resources(question);
         let rollout: Rollout = typed(&question["rollout"]);
-        let ours = rollout.validate().and_then(|()| rollout.validate_references(&cluster));
+        let ours = rollout.validate().and_then(|()| rollout.validate_references(&resources));
         let ours =
             ours.map_err(|invalid| invalid.message.replacen("The Rollout \"model\" is invalid: ", "", 1));
         match (&ours, &theirs) {
@@ -284,7 +259,7 @@ fn references_are_followed_as_upstream_follows_them() {
             }
             (Err(ours), Answer::Endless(true)) if ours.contains("in a circle") => endless += 1,
             (Ok(()), Answer::Refused(_) | Answer::Spec(_) | Answer::Endless(true)) => {
-                check_run(question, &cluster, &theirs);
+                check_run(question, &resources, &theirs);
                 refused += usize::from(matches!(theirs, Answer::Refused(_)));
                 endless += usize::from(matches!(theirs, Answer::Endless(_)));
                 made += usize::from(matches!(theirs, Answer::Spec(_)));

@@ -1,35 +1,15 @@
 //! The templates that a gate is made of.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use manifests::objects::Object;
 use manifests::objects::analysis::TemplateReference;
-use manifests::objects::rollout::{Analyses, MergedAnalysis};
-use manifests::objects::{AnalysisTemplate, Object, References, Service};
+use manifests::objects::rollout::{Analyses, MergedAnalysis, ReferencedResources};
 use yaml::{Node, Problem, did_you_mean};
 
 use crate::GateTests;
 
 /// AnalysisTemplates and ClusterAnalysisTemplates, by their names.
 #[derive(Debug, Clone, Default)]
-pub struct Templates {
-    namespaced: BTreeMap<String, Arc<AnalysisTemplate>>,
-    cluster: BTreeMap<String, Arc<AnalysisTemplate>>,
-}
-
-impl References for Templates {
-    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.namespaced.get(name).cloned()
-    }
-
-    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.cluster.get(name).cloned()
-    }
-
-    fn service(&self, _: &str) -> Option<Arc<Service>> {
-        None
-    }
-}
+pub struct Templates(ReferencedResources);
 
 impl Templates {
     /// Adds the templates among the objects of a file; others are left out.
@@ -41,8 +21,10 @@ impl Templates {
         let mut found = false;
         for node in documents {
             let (templates, template) = match Object::decode(node)? {
-                Object::AnalysisTemplate(template) => (&mut self.namespaced, template),
-                Object::ClusterAnalysisTemplate(template) => (&mut self.cluster, template),
+                Object::AnalysisTemplate(template) => (&mut self.0.analysis_templates, template),
+                Object::ClusterAnalysisTemplate(template) => {
+                    (&mut self.0.cluster_analysis_templates, template)
+                }
                 _ => continue,
             };
             found = true;
@@ -67,7 +49,7 @@ impl Templates {
         let whole = yaml::Place::whole(&tests.source);
         let place = tests.gate.first().map_or(&whole, |(_, place)| place);
         let references = self.references(tests)?;
-        let analyses = Analyses::find(&references, self, "spec.templates")
+        let analyses = Analyses::find(&references, &self.0, "spec.templates")
             .map_err(|error| Problem::at(place, error.to_string()))?;
         let merged = analyses.merge(&tests.args, &[], &[]).map_err(|error| Problem::at(place, error))?;
         if let Some(argument) = merged.args.iter().find(|argument| argument.value.is_none()) {
@@ -84,8 +66,9 @@ impl Templates {
     }
 
     fn references(&self, tests: &GateTests) -> Result<Vec<TemplateReference>, Problem> {
-        let namespaced = self.namespaced.keys().map(|name| (name, false));
-        let mut all = namespaced.chain(self.cluster.keys().map(|name| (name, true)));
+        let (namespaced, cluster) = (&self.0.analysis_templates, &self.0.cluster_analysis_templates);
+        let mut all =
+            namespaced.keys().map(|name| (name, false)).chain(cluster.keys().map(|name| (name, true)));
         let reference =
             |name: &str, cluster_scope| TemplateReference { template_name: name.to_owned(), cluster_scope };
         if tests.gate.is_empty() {
@@ -99,11 +82,11 @@ impl Templates {
             };
         }
         let named = tests.gate.iter().map(|(name, place)| {
-            if self.namespaced.contains_key(name) || self.cluster.contains_key(name) {
-                return Ok(reference(name, !self.namespaced.contains_key(name)));
+            if namespaced.contains_key(name) || cluster.contains_key(name) {
+                return Ok(reference(name, !namespaced.contains_key(name)));
             }
             let problem = Problem::at(place, format!("no template is named `{name}`"));
-            let known = self.namespaced.keys().chain(self.cluster.keys()).map(String::as_str);
+            let known = namespaced.keys().chain(cluster.keys()).map(String::as_str);
             Err(match did_you_mean(name, known) {
                 Some(meant) => problem.with_help(format!("did you mean `{meant}`?")),
                 None => problem,

@@ -1,11 +1,10 @@
 //! What upstream accepts and refuses of a Rollout, and how it reads its numbers.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use manifests::objects::rollout::{PauseDuration, StepKind};
-use manifests::objects::{AnalysisTemplate, Object, References, Rollout, Service};
+use manifests::objects::rollout::{PauseDuration, ReferencedResources, StepKind};
+use manifests::objects::{Object, Rollout};
 use units::Duration;
 
 fn object(text: &str) -> Object {
@@ -276,50 +275,6 @@ fn a_canary_strategy_is_refused_in_upstreams_words() {
     }
 }
 
-/// A namespace with templates and Services.
-#[derive(Default)]
-struct Cluster {
-    templates: BTreeMap<String, Arc<AnalysisTemplate>>,
-    cluster_templates: BTreeMap<String, Arc<AnalysisTemplate>>,
-    services: BTreeMap<String, Arc<Service>>,
-}
-
-impl References for Cluster {
-    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.templates.get(name).cloned()
-    }
-    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
-        self.cluster_templates.get(name).cloned()
-    }
-    fn service(&self, name: &str) -> Option<Arc<Service>> {
-        self.services.get(name).cloned()
-    }
-}
-
-impl Cluster {
-    fn with(objects: &[(&str, &str, &str)]) -> Self {
-        let mut cluster = Self::default();
-        for (kind, name, spec) in objects {
-            let version = if *kind == "Service" { "v1" } else { "argoproj.io/v1alpha1" };
-            let text =
-                format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n");
-            match object(&text) {
-                Object::AnalysisTemplate(template) => {
-                    cluster.templates.insert((*name).to_owned(), template);
-                }
-                Object::ClusterAnalysisTemplate(template) => {
-                    cluster.cluster_templates.insert((*name).to_owned(), template);
-                }
-                Object::Service(service) => {
-                    cluster.services.insert((*name).to_owned(), service);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        cluster
-    }
-}
-
 fn metric(name: &str, more: &str) -> String {
     format!("{{name: {name}, provider: {{prometheus: {{query: up}}}}{more}}}")
 }
@@ -347,8 +302,11 @@ fn references_are_refused_in_upstreams_words() {
         ("Service", "stable", "{selector: {app: m}}".to_owned()),
         ("Service", "foreign", "{selector: {app: other}}".to_owned()),
     ];
-    let objects: Vec<_> = objects.iter().map(|(kind, name, spec)| (*kind, *name, spec.as_str())).collect();
-    let cluster = Cluster::with(&objects);
+    let objects = objects.iter().map(|(kind, name, spec)| {
+        let version = if *kind == "Service" { "v1" } else { "argoproj.io/v1alpha1" };
+        object(&format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"))
+    });
+    let resources: ReferencedResources = objects.collect();
     let step = |analysis: &str| canary(&format!("{{steps: [{{setWeight: 1}}, {{analysis: {analysis}}}]}}"));
     let templates = |names: &str| {
         let list: Vec<String> = names.split(' ').map(|name| format!("{{templateName: {name}}}")).collect();
@@ -421,7 +379,7 @@ fn references_are_refused_in_upstreams_words() {
                 .to_owned(),
         ),
     ] {
-        let found = rollout.validate_references(&cluster).map_or_else(|invalid| invalid.message, |()| String::new());
+        let found = rollout.validate_references(&resources).map_or_else(|invalid| invalid.message, |()| String::new());
         let found = found.strip_prefix("The Rollout \"model-serving\" is invalid: ").unwrap_or(&found);
         assert_eq!(found, expected);
     }

@@ -28,7 +28,7 @@ pub use delays::AbortDelay;
 pub use experiment::{
     ExperimentAnalysis, ExperimentService, ExperimentStep, ExperimentTemplate, SpecReference,
 };
-pub use references::{Analyses, MergedAnalysis, References};
+pub use references::{Analyses, MergedAnalysis, ReferencedResources, References};
 pub use routing::{ManagedRoute, PingPong, RouteStep, TrafficRouting};
 pub use validation::InvalidSpec;
 

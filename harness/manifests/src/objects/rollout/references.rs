@@ -2,11 +2,12 @@
 //! (argo-rollouts v1.10.1 `pkg/apis/rollouts/validation/validation_references.go`,
 //! `utils/analysis/helpers.go`, `utils/analysis/factory.go`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strconv::quote;
 
+use super::super::Object;
 use super::super::analysis::{
     AnalysisTemplate, Argument, DryRun, MeasurementRetention, Metric, TemplateReference, merge_arguments,
 };
@@ -28,6 +29,53 @@ pub trait References {
     fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>>;
     /// The Service of this name.
     fn service(&self, name: &str) -> Option<Arc<Service>>;
+}
+
+/// What is there for the Rollouts of a namespace to refer to, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReferencedResources {
+    /// AnalysisTemplates.
+    pub analysis_templates: BTreeMap<String, Arc<AnalysisTemplate>>,
+    /// ClusterAnalysisTemplates.
+    pub cluster_analysis_templates: BTreeMap<String, Arc<AnalysisTemplate>>,
+    /// Services.
+    pub services: BTreeMap<String, Arc<Service>>,
+}
+
+/// Objects of other kinds are left out; of two of the same kind and name the last one stays.
+impl FromIterator<Object> for ReferencedResources {
+    fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
+        let mut resources = Self::default();
+        for object in objects {
+            match object {
+                Object::AnalysisTemplate(template) => {
+                    resources.analysis_templates.insert(template.metadata.name.clone(), template);
+                }
+                Object::ClusterAnalysisTemplate(template) => {
+                    resources.cluster_analysis_templates.insert(template.metadata.name.clone(), template);
+                }
+                Object::Service(service) => {
+                    resources.services.insert(service.metadata.name.clone(), service);
+                }
+                _ => {}
+            }
+        }
+        resources
+    }
+}
+
+impl References for ReferencedResources {
+    fn analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
+        self.analysis_templates.get(name).cloned()
+    }
+
+    fn cluster_analysis_template(&self, name: &str) -> Option<Arc<AnalysisTemplate>> {
+        self.cluster_analysis_templates.get(name).cloned()
+    }
+
+    fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.services.get(name).cloned()
+    }
 }
 
 /// The templates of one analysis, nested ones included, without repetition.
