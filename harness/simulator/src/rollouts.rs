@@ -60,7 +60,7 @@ pub use status::{
     BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
     RolloutState, RunReference, Turn,
 };
-pub use weights::{TrafficWeights, WeightDestination};
+pub use weights::{Shares, TrafficWeights, WeightDestination};
 
 /// What the controller notes on a Rollout's ReplicaSet; upstream keeps it in annotations.
 #[derive(Debug, Clone, Default, PartialEq)]

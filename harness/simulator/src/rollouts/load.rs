@@ -83,6 +83,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         experiment: experiments::current(world, id, state.current_experiment.as_ref()),
         current_experiment: None,
         weights: state.weights.clone(),
+        shares: state.shares.clone(),
         routes: state.routes.clone(),
         plugins: None,
         plugin_error: false,

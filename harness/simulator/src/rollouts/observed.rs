@@ -10,7 +10,7 @@ use super::blue_green::switch_time;
 use super::router::routed_services;
 use super::sets::{self, Set};
 use super::status::{BlueGreenState, ConditionKind, Hash, PauseReason, Reason, RolloutState, RunReference};
-use super::weights::TrafficWeights;
+use super::weights::Shares;
 use super::{steps, workload};
 use crate::World;
 use crate::api::{Body, ObjectId};
@@ -65,17 +65,10 @@ fn weight(rollout: &Rollout, state: &RolloutState) -> i32 {
     }
 }
 
-/// A router in front of a Service, as far as it was told what to do.
-pub(crate) struct Router<'w> {
-    /// How it splits the requests; `None` until it was first asked.
-    pub(crate) weights: Option<&'w TrafficWeights>,
-    /// The weight that stands for all of them.
-    pub(crate) max_weight: i32,
-}
-
-/// The router through which a Service of this name is reached: requests that come from outside name the
-/// stable Service of a Rollout with a router, one of two that take turns, or the one that an Ingress names.
-pub(crate) fn router_before<'w>(world: &'w World<'_>, service: &ObjectKey) -> Option<Router<'w>> {
+/// How the router through which a Service of this name is reached splits the requests; `None` without one, and until it
+/// was first asked. Requests that come from outside name the stable Service of a Rollout with a router, one of two that
+/// take turns, or the one that an Ingress names.
+pub(crate) fn router_before<'w>(world: &'w World<'_>, service: &ObjectKey) -> Option<&'w Shares> {
     world.api.of_kind("argoproj.io", "Rollout").find_map(|object| {
         let Body::Rollout(rollout, state) = &object.body else { return None };
         let canary = rollout.canary()?;
@@ -86,7 +79,7 @@ pub(crate) fn router_before<'w>(world: &'w World<'_>, service: &ObjectKey) -> Op
             || (takes_turns && *service.name == *of_canary)
             || router.root_service() == Some(&service.name);
         let fronts = named && !of_canary.is_empty() && object.key.namespace == service.namespace;
-        fronts.then(|| Router { weights: state.weights.as_ref(), max_weight: steps::max_weight(rollout) })
+        if fronts { state.shares.as_ref() } else { None }
     })
 }
 

@@ -15,7 +15,7 @@ use super::plugins::{self, PluginStatus};
 use super::replicas::{self, Wanted};
 use super::sets::{Set, pods, replica_set};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
-use super::weights::TrafficWeights;
+use super::weights::{Shares, TrafficWeights};
 use super::{
     analysis_runs, blue_green, ephemeral, experiments, history, load, restart, router, services, sizes,
     steps, wanted,
@@ -53,8 +53,10 @@ pub(super) struct Pass {
     pub(super) experiment: Option<ObjectId>,
     /// Its name, while it is under way.
     pub(super) current_experiment: Option<Arc<str>>,
-    /// How the router splits the requests as this pass leaves it.
+    /// How the requests are to be split as this pass leaves it.
     pub(super) weights: Option<TrafficWeights>,
+    /// How the router splits them as this pass leaves it.
+    pub(super) shares: Option<Shares>,
     /// The routes that steps made, as this pass leaves them.
     pub(super) routes: Vec<String>,
     /// What plugins of steps said, as this pass leaves it; `None` as long as it did not look at them.
@@ -283,6 +285,7 @@ impl Pass {
             background_run: self.background_run.clone(),
             current_experiment: self.current_experiment.clone(),
             weights: self.weights.clone(),
+            shares: self.shares.clone(),
             routes: self.routes.clone(),
             stable_turn: self.before.stable_turn,
             plugins: self.plugins.as_ref().unwrap_or(&self.before.plugins).clone(),

@@ -9,7 +9,7 @@ use timeline::Source;
 use super::pass::Pass;
 use super::sets::Set;
 use super::status::{Hash, RolloutState};
-use super::weights::{TrafficWeights, WeightDestination};
+use super::weights::{Shares, TrafficWeights, WeightDestination};
 use super::{experiments, replicas, services, steps};
 use crate::{Task, World};
 
@@ -17,7 +17,7 @@ use crate::{Task, World};
 pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
     let routers = pass.routers();
     if routers == 0 {
-        pass.weights = None;
+        (pass.weights, pass.shares) = (None, None);
         return;
     }
     let intent = intent(pass);
@@ -38,10 +38,14 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         world.not_simulated("a router without canaryService and stableService", place, instead);
     }
     let weights = pass.split_by(world, &intent);
+    let shares = pass.shares_of(&weights);
+    if pass.shares.as_ref() != Some(&shares) {
+        world.kernel.wake(Task::Traffic);
+        pass.shares = Some(shares);
+    }
     if pass.before.weights.as_ref() == Some(&weights) {
         return;
     }
-    world.kernel.wake(Task::Traffic);
     let message = updated(pass.before.weights.as_ref(), &weights);
     for _ in 0..routers {
         world.record(Source::Rollouts, pass.id, false, "TrafficWeightUpdated", message.clone());
@@ -225,7 +229,8 @@ impl Pass {
 
     /// `calculateWeightStatus`
     fn split_by(&self, world: &World<'_>, intent: &Intent) -> TrafficWeights {
-        let (stable, canary) = self.routed_services();
+        let services = self.rollout.canary();
+        let (stable, canary) = services.map_or(("", ""), |it| (&it.stable_service, &it.canary_service));
         let additional = if intent.experiment { experiments::destinations(world, self) } else { Vec::new() };
         let given: i32 = additional.iter().map(|to| to.weight).sum();
         let hash = |set: Option<&Set>| set.map(|set| set.hash.clone()).unwrap_or_default();
@@ -241,6 +246,18 @@ impl Pass {
                 hash: hash(self.stable_set()),
             },
             additional,
+        }
+    }
+
+    /// Where the router is to send the requests: to the Services whose turn it is.
+    fn shares_of(&self, weights: &TrafficWeights) -> Shares {
+        let (stable, canary) = self.routed_services();
+        let additional = weights.additional.iter().map(|to| (to.service.as_str(), to.weight));
+        let all =
+            [(canary, weights.canary.weight), (stable, weights.stable.weight)].into_iter().chain(additional);
+        Shares {
+            weights: all.map(|(service, weight)| (service.to_owned(), weight)).collect(),
+            max: steps::max_weight(&self.rollout),
         }
     }
 }

@@ -6,7 +6,7 @@ use timeline::{AnalysisPhase, RolloutPhase};
 use units::Time;
 
 use super::plugins::PluginStatus;
-use super::weights::TrafficWeights;
+use super::weights::{Shares, TrafficWeights};
 
 /// A pod template's hash: the value of the label `rollouts-pod-template-hash`.
 pub type Hash = Arc<str>;
@@ -53,8 +53,10 @@ pub struct RolloutState {
     pub background_run: Option<RunReference>,
     /// The Experiment of the step, while it is under way.
     pub current_experiment: Option<Arc<str>>,
-    /// How the router splits the requests; `None` without a router, and before it was first asked.
+    /// How the requests are to be split; `None` without a router, and before it was first asked.
     pub weights: Option<TrafficWeights>,
+    /// How the router splits them. Upstream keeps it in the router's own objects.
+    pub shares: Option<Shares>,
     /// The routes that steps made, by name (`setHeaderRoute`, `setMirrorRoute`). Upstream keeps them in
     /// the router's own objects.
     pub routes: Vec<String>,

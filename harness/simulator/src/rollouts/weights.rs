@@ -19,15 +19,18 @@ pub struct TrafficWeights {
 pub struct WeightDestination {
     /// The share; the maximum weight, 100 unless the Rollout says otherwise, is all.
     pub weight: i32,
-    /// The Service; empty where the router works by hash alone.
+    /// The Service as the spec names it (`canaryService`, `stableService`), not one of two that take turns; empty where
+    /// it names none.
     pub service: String,
     /// The pod template's hash.
     pub hash: Hash,
 }
 
-impl TrafficWeights {
-    /// All destinations: the canary, stable, then those of experiments.
-    pub fn destinations(&self) -> impl Iterator<Item = &WeightDestination> {
-        [&self.canary, &self.stable].into_iter().chain(&self.additional)
-    }
+/// What a router was asked for last (`SetWeight`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// The Services that requests go to, each with its weight: the canary's, stable's, then those of experiments.
+    pub weights: Vec<(String, i32)>,
+    /// The weight that stands for all requests.
+    pub max: i32,
 }

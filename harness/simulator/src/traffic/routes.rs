@@ -65,13 +65,10 @@ impl Share {
 /// does not exist.
 fn destinations(world: &World<'_>, service: ObjectId) -> Vec<(Option<ObjectId>, f64)> {
     let key = &world.api.get(service).key;
-    let router = rollouts::router_before(world, key);
-    let Some((weights, max)) = router.and_then(|router| Some((router.weights?, router.max_weight))) else {
-        return vec![(Some(service), 1.0)];
-    };
-    let found = weights.destinations().filter(|to| to.weight > 0).map(|to| {
-        let key = ObjectKey::new("", "Service", key.namespace.as_deref(), &to.service);
-        let part = f64::from(to.weight) / f64::from(max);
+    let Some(shares) = rollouts::router_before(world, key) else { return vec![(Some(service), 1.0)] };
+    let found = shares.weights.iter().filter(|(_, weight)| *weight > 0).map(|(name, weight)| {
+        let key = ObjectKey::new("", "Service", key.namespace.as_deref(), name);
+        let part = f64::from(*weight) / f64::from(shares.max);
         (world.api.find(&key).map(|object| object.id), part)
     });
     found.collect()
