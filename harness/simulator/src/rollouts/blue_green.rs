@@ -9,6 +9,7 @@ use units::{Duration, Time};
 
 use super::blue_green_runs::{self, Runs};
 use super::pass::Pass;
+use super::retry::Failure;
 use super::sets::Set;
 use super::sizes::Conflict;
 use super::status::{BlueGreenState, Hash, PauseReason, RolloutState};
@@ -24,23 +25,24 @@ pub(super) struct BlueGreen<'p> {
 }
 
 /// One pass (`rolloutBlueGreen`).
-pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
-    let Some(mut blue_green) = BlueGreen::of(world, pass) else { return };
+///
+/// # Errors
+/// A run that cannot be made.
+pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), Failure> {
+    let Some(mut blue_green) = BlueGreen::of(world, pass) else { return Ok(()) };
     blue_green.switch_preview(world);
     if !blue_green.pass.template_changed() {
         restart::reconcile(world, blue_green.pass);
         if blue_green.reconcile_sets(world).is_err() {
-            return;
+            return Ok(());
         }
         blue_green.reconcile_pause(world);
         blue_green.switch_active(world);
-        if let Err(error) = blue_green_runs::reconcile(world, &mut blue_green) {
-            blue_green.pass.fail(world, &error);
-            return;
-        }
+        blue_green_runs::reconcile(world, &mut blue_green)?;
         ephemeral::reconcile(world, blue_green.pass);
     }
     blue_green.write_status(world);
+    Ok(())
 }
 
 /// A pass that only follows `spec.replicas` (`syncReplicasOnly`).

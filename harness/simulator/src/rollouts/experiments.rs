@@ -10,25 +10,22 @@ use manifests::objects::{ObjectKey, Rollout};
 use timeline::{AnalysisPhase, Source};
 
 use super::pass::Pass;
+use super::retry::Failure;
 use super::sets::{Set, replica_set};
 use super::status::PauseReason;
 use super::weights::WeightDestination;
 use super::{HASH_LABEL, live, steps, undo};
 use crate::World;
-use crate::api::{Body, ObjectId};
+use crate::api::{Body, Object, ObjectId};
 use crate::experiments::{AnalysisSpec, Experiment, ExperimentSpec, TemplateSpec, as_experiment};
 
 /// Brings the Experiments in line with the step, and pauses or aborts the update for their results.
 ///
 /// # Errors
-/// An Experiment that cannot be made, in upstream's words; the pass ends then.
-pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), String> {
-    let all = of(world, pass.id);
+/// An Experiment that cannot be made, in upstream's words, and one that this pass has deleted where it is to be cancelled.
+pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), Failure> {
     if pass.pauses.is_aborted(&pass.before) || pass.before.promote_full {
-        for id in all {
-            cancel(world, id);
-        }
-        return Ok(());
+        return cancel(world, pass.other_experiments.iter().chain(&pass.experiment));
     }
     if pass.before.pause(PauseReason::InconclusiveAnalysisRun).is_some() {
         return Ok(());
@@ -44,27 +41,29 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) -> Result<(), St
         }
         react(world, pass);
     }
-    let kept = if step.is_some() { pass.experiment } else { None };
-    let others: Vec<ObjectId> = of(world, pass.id).into_iter().filter(|id| Some(*id) != kept).collect();
-    for id in &others {
-        cancel(world, *id);
+    let mut others = pass.other_experiments.clone();
+    match step {
+        // The one that was just made may have been there already.
+        Some(_) => others.retain(|id| Some(*id) != pass.experiment),
+        None => others.extend(pass.experiment),
     }
+    cancel(world, &others)?;
     for id in surplus(world, pass, others) {
         world.api.delete(id);
     }
     Ok(())
 }
 
-/// The Experiments of a Rollout, oldest first.
-pub(super) fn of(world: &World<'_>, rollout: ObjectId) -> Vec<ObjectId> {
+/// The Experiments of a Rollout: the one that the status names, and all others, oldest first.
+pub(super) fn of(
+    world: &World<'_>,
+    rollout: ObjectId,
+    current: Option<&Arc<str>>,
+) -> (Option<ObjectId>, Vec<ObjectId>) {
     let owned = world.api.owned(rollout).filter(|object| matches!(object.body, Body::Experiment(_)));
-    owned.map(|object| object.id).collect()
-}
-
-/// The Experiment that the status names.
-pub(super) fn current(world: &World<'_>, rollout: ObjectId, name: Option<&Arc<str>>) -> Option<ObjectId> {
-    let name = name?;
-    of(world, rollout).into_iter().find(|id| world.api.get(*id).key.name == *name)
+    let (current, others): (Vec<_>, Vec<_>) = owned.partition(|object| Some(&object.key.name) == current);
+    let ids = |objects: Vec<&Object>| objects.into_iter().map(|object| object.id).collect::<Vec<_>>();
+    (ids(current).pop(), ids(others))
 }
 
 /// The phase of the current Experiment.
@@ -205,16 +204,25 @@ fn template_spec(
     })
 }
 
-/// Ends an Experiment that is not over (`cancelExperiments`).
-fn cancel(world: &mut World<'_>, id: ObjectId) {
-    if as_experiment(world, id).is_none_or(|experiment| experiment.terminate || experiment.is_over()) {
-        return;
-    }
-    world.api.update(id, |object| {
-        if let Body::Experiment(experiment) = &mut object.body {
-            experiment.terminate = true;
+/// Ends those Experiments that are not over (`cancelExperiments`).
+///
+/// # Errors
+/// One that history has taken away since the pass began.
+fn cancel<'i>(world: &mut World<'_>, ids: impl IntoIterator<Item = &'i ObjectId>) -> Result<(), Failure> {
+    for id in ids {
+        if as_experiment(world, *id).is_none_or(|experiment| experiment.terminate || experiment.is_over()) {
+            continue;
         }
-    });
+        if !world.api.exists(*id) {
+            return Err(Failure::Gone);
+        }
+        world.api.update(*id, |object| {
+            if let Body::Experiment(experiment) = &mut object.body {
+                experiment.terminate = true;
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Which of the Experiments that are not current go (`FilterExperimentsToDelete`).
@@ -230,8 +238,7 @@ fn surplus(world: &World<'_>, pass: &Pass, mut all: Vec<ObjectId>) -> Vec<Object
     let mut kept = [0, 0];
     all.retain(|id| {
         let Some(experiment) = as_experiment(world, *id) else { return false };
-        let has_set = pass.sets.iter().any(|set| set.hash == experiment.hash && world.api.exists(set.id));
-        if !has_set {
+        if pass.sets.iter().all(|set| set.hash != experiment.hash) {
             return true;
         }
         if !experiment.is_over() {

@@ -6,7 +6,6 @@ use std::cmp::Reverse;
 use planted::Bug;
 use timeline::AnalysisPhase;
 
-use super::experiments;
 use super::pass::Pass;
 use super::sets::Set;
 use crate::World;
@@ -29,9 +28,9 @@ pub(super) fn reconcile(world: &mut World<'_>, pass: &mut Pass) {
         for (run, _) in runs(world, pass.id).into_iter().filter(|(_, run)| run.hash == hash) {
             world.api.delete(run);
         }
-        for experiment in experiments::of(world, pass.id) {
-            if as_experiment(world, experiment).is_some_and(|experiment| experiment.hash == hash) {
-                world.api.delete(experiment);
+        for experiment in &pass.other_experiments {
+            if as_experiment(world, *experiment).is_some_and(|experiment| experiment.hash == hash) {
+                world.api.delete(*experiment);
             }
         }
     }

@@ -12,6 +12,7 @@ use yaml::Problem;
 
 use super::pass::{Pass, phase_and_message, set_revision, write};
 use super::pause::PauseContext;
+use super::retry::Failure;
 use super::sets::{self, Set};
 use super::status::{Condition, ConditionKind, ConditionStatus, Reason, RolloutState};
 use super::{HASH_LABEL, ephemeral, experiments, retry, undo, workload};
@@ -22,11 +23,13 @@ use crate::{Task, World};
 /// How long upstream waits before it looks again for a workload that is not there.
 const WORKLOAD_RETRY: Duration = Duration::from_secs(20);
 
-/// Everything that a pass starts from; `None` where the pass ends here: an invalid spec, or a ReplicaSet
-/// that was just made.
-pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
+/// Everything that a pass starts from; `None` where the pass ends here: no workload, or a ReplicaSet that was just made.
+///
+/// # Errors
+/// An invalid spec.
+pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Result<Option<Pass>, Failure> {
     let object = world.api.get(id);
-    let Body::Rollout(spec, state) = &object.body else { return None };
+    let Body::Rollout(spec, state) = &object.body else { return Ok(None) };
     let (spec, state) = (Arc::clone(spec), (**state).clone());
     let namespace: Arc<str> = object.key.namespace.clone().unwrap_or_default();
     if let Some(message) = workload::not_simulated(&spec) {
@@ -35,7 +38,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         let problem =
             reference.map_or_else(|| Problem::new(message.as_str()), |node| node.problem(message.as_str()));
         world.fail(problem.with_help("only Deployments are followed; write the template into the Rollout"));
-        return None;
+        return Ok(None);
     }
     let (rollout, workload_generation) = match workload::resolve(world, &spec, &namespace) {
         Ok(resolved) => resolved,
@@ -44,23 +47,22 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
             refuse(world, id, &spec, &state, &message);
             let again = world.now() + WORKLOAD_RETRY;
             world.kernel.requeue_at(again, Task::Rollout(id));
-            return None;
+            return Ok(None);
         }
     };
     if let Err(invalid) = validate(world, id, &spec, &rollout, &namespace) {
         refuse(world, id, &rollout, &state, &invalid.message);
-        retry::plan(world, id);
-        return None;
+        return Err(Failure::Refused);
     }
-    retry::forget(world, id);
     let sets = sets::of(world, id);
     let hash = pod_hash(&rollout.spec.template);
     let found = sets.iter().position(|set| *set.hash == *hash);
     let Some(new) = found.or_else(|| undo::find_by_content(world, id, &sets)) else {
         create_set(world, id, &rollout, &state, &namespace, &sets);
-        return None;
+        return Ok(None);
     };
     let stable = state.stable_rs.as_ref().and_then(|hash| sets.iter().position(|set| set.hash == *hash));
+    let (experiment, other_experiments) = experiments::of(world, id, state.current_experiment.as_ref());
     let object = world.api.get(id);
     let now = world.now();
     let mut pass = Pass {
@@ -80,7 +82,8 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         restarted_at: state.restarted_at.clone(),
         step_run: None,
         background_run: None,
-        experiment: experiments::current(world, id, state.current_experiment.as_ref()),
+        experiment,
+        other_experiments,
         current_experiment: None,
         weights: state.weights.clone(),
         shares: state.shares.clone(),
@@ -94,7 +97,7 @@ pub(super) fn begin(world: &mut World<'_>, id: ObjectId) -> Option<Pass> {
         // Nothing is left to be aborted.
         pass.pauses.remove_abort();
     }
-    Some(pass)
+    Ok(Some(pass))
 }
 
 /// What the controller remembers outside of its objects.

@@ -13,6 +13,7 @@ use super::conditions::{self, Situation};
 use super::pause::{self, PauseContext};
 use super::plugins::{self, PluginStatus};
 use super::replicas::{self, Wanted};
+use super::retry::{self, Failure};
 use super::sets::{Set, pods, replica_set};
 use super::status::{self, ConditionKind, Hash, PauseReason, RolloutState, RunReference};
 use super::weights::{Shares, TrafficWeights};
@@ -51,6 +52,8 @@ pub(super) struct Pass {
     pub(super) background_run: Option<RunReference>,
     /// The Experiment of the step.
     pub(super) experiment: Option<ObjectId>,
+    /// All others of the beginning of the pass, also after it has deleted one.
+    pub(super) other_experiments: Vec<ObjectId>,
     /// Its name, while it is under way.
     pub(super) current_experiment: Option<Arc<str>>,
     /// How the requests are to be split as this pass leaves it.
@@ -74,55 +77,45 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     if !world.api.exists(id) {
         return;
     }
-    if let Some(mut pass) = load::begin(world, id) {
-        pass.run(world);
-    }
+    let end = load::begin(world, id).and_then(|pass| pass.map_or(Ok(()), |mut pass| pass.run(world)));
+    retry::note(world, id, end);
 }
 
 impl Pass {
-    fn run(&mut self, world: &mut World<'_>) {
+    fn run(&mut self, world: &mut World<'_>) -> Result<(), Failure> {
         if self.note_pauses(world) {
-            return;
+            return Ok(());
         }
         self.sync_revision(world);
         if self.is_scaling_event() {
             if self.rollout.blue_green().is_some() {
                 blue_green::follow_replicas(world, self);
-                return;
+            } else if sizes::reconcile(world, self).is_ok() {
+                let available = self.available();
+                self.persist(world, RolloutState { available, ..self.before.clone() });
             }
-            if sizes::reconcile(world, self).is_err() {
-                return;
-            }
-            let available = self.available();
-            self.persist(world, RolloutState { available, ..self.before.clone() });
-            return;
+            return Ok(());
         }
         if self.rollout.blue_green().is_some() {
-            blue_green::reconcile(world, self);
-            return;
+            return blue_green::reconcile(world, self);
         }
         if self.template_or_steps_changed() {
             self.write_status(world);
-            return;
+            return Ok(());
         }
         if restart::reconcile(world, self) {
             // Availability counts are out of date now; the evicted pods bring the next pass.
-            return;
+            return Ok(());
         }
         ephemeral::reconcile(world, self);
         history::reconcile(world, self);
         services::reconcile_turns(world, self);
         services::reconcile(world, self);
         router::reconcile(world, self);
-        if let Err(error) = experiments::reconcile(world, self) {
-            self.fail(world, &error);
-            return;
-        }
-        if let Err(error) = analysis_runs::reconcile(world, self) {
-            self.fail(world, &error);
-            return;
-        }
+        experiments::reconcile(world, self)?;
+        let runs = analysis_runs::reconcile(world, self);
         if !self.pauses.has_added() {
+            runs?;
             match sizes::reconcile(world, self) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -130,19 +123,14 @@ impl Pass {
                         && let Err(problem) = plugins::reconcile(world, self)
                     {
                         world.fail(problem);
-                        return;
+                        return Ok(());
                     }
                 }
-                Err(sizes::Conflict) => return,
+                Err(sizes::Conflict) => return Ok(()),
             }
         }
         self.write_status(world);
-    }
-
-    /// Tells of an error that ends the pass.
-    pub(super) fn fail(&self, world: &mut World<'_>, error: &str) {
-        let message = format!("Reconciliation failed with error: {error}");
-        world.record(Source::Rollouts, self.id, true, "ReconciliationError", message);
+        Ok(())
     }
 
     /// Writes what changed about pauses, and tells whether it did: then the pass is over.

@@ -249,7 +249,8 @@ fn keep(world: &mut World<'_>, pass: &mut Pass, status: &PluginStatus) {
 /// said Error and so left no backoff, which upstream then cannot read.
 fn fail(world: &mut World<'_>, pass: &mut Pass, what: &str) {
     pass.plugin_error = true;
-    pass.fail(world, &format!("{what}: time: invalid duration \"\""));
+    let message = format!("Reconciliation failed with error: {what}: time: invalid duration \"\"");
+    world.record(Source::Rollouts, pass.id, true, "ReconciliationError", message);
     world.kernel.requeue_at(pass.now + CONTROLLER_BACKOFF, Task::Rollout(pass.id));
 }
 

@@ -107,6 +107,24 @@ fn routes_that_steps_make_go_with_the_update() {
     assert_eq!(made(aborted), [(0, vec![]), (72, next), (100, vec![])]);
 }
 
+/// `utils/queue/queue.go: DefaultArgoRolloutsRateLimiter`: a pass that fails is tried again up to 10 s later, and an abort waits
+/// for that. Of one error is told once.
+#[test]
+fn a_run_that_cannot_be_made_is_tried_again_and_told_of_once() {
+    let argument = "{ name: hash, valueFrom: { fieldRef: { fieldPath: status.canary.weights.nothing } } }";
+    let steps = format!("[{{ analysis: {{ templates: [{{ templateName: gate }}], args: [{argument}] }} }}]");
+    let timeline = routed(&steps, "", "[{ at: 1m, UPDATE }, { at: 200s, abort: model }]");
+    let told = timeline.entries.iter().filter_map(|entry| match &entry.event {
+        Event::Recorded(told) if told.reason == "ReconciliationError" => Some((entry.source, &told.message)),
+        _ => None,
+    });
+    let error =
+        "the controller's pass fails: invalid path status.canary.weights.nothing in rollout".to_owned();
+    assert_eq!(told.collect::<Vec<_>>(), [(Source::Rehearse, &error)]);
+    let waits = changes(&timeline, |status| status.message.starts_with("RolloutAborted"));
+    assert!(matches!(waits[..], [(0, false), (201..=209, true)]), "{waits:?}");
+}
+
 /// The stable Service of one update is the canary's of the next.
 #[test]
 fn services_take_turns() {
