@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use clap::{Args, Subcommand};
 use reports::{Tested, TestedFile};
@@ -82,7 +82,7 @@ fn test_file(
     let one = |problem| vec![problem];
     let file = TestFile::read(&read_yaml(path, "file of unit tests").map_err(one)?)?;
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let mut groups: BTreeMap<PathBuf, Vec<Arc<Group>>> = BTreeMap::new();
+    let mut groups: BTreeMap<PathBuf, Vec<Rc<Group>>> = BTreeMap::new();
     let mut order = Vec::new();
     let mut problems = Vec::new();
     for (pattern, place) in &file.rule_files {
@@ -96,7 +96,7 @@ fn test_file(
             }
             let read = read_yaml(&path, "rule file").map_err(one).and_then(|it| rules::read_rules(&it));
             match read {
-                Ok(read) => drop(groups.insert(path.clone(), read.into_iter().map(Arc::new).collect())),
+                Ok(read) => drop(groups.insert(path.clone(), read.into_iter().map(Rc::new).collect())),
                 Err(found) => problems.extend(found),
             }
             order.push(path);
@@ -105,7 +105,7 @@ fn test_file(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let groups: Vec<Arc<Group>> = order.iter().flat_map(|path| groups[path].clone()).collect();
+    let groups: Vec<Rc<Group>> = order.iter().flat_map(|path| groups[path].clone()).collect();
     file.run(&groups).map_err(one)
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexSet;
@@ -22,9 +22,9 @@ pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// The label's name, such as `role`.
-    pub name: Arc<str>,
+    pub name: Rc<str>,
     /// The label's value; never empty inside [`Labels`].
-    pub value: Arc<str>,
+    pub value: Rc<str>,
 }
 
 impl Ord for Label {
@@ -40,11 +40,12 @@ impl PartialOrd for Label {
 }
 
 /// Interned texts are often the same text.
-fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
-    if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
+fn compare(one: &Rc<str>, other: &Rc<str>) -> Ordering {
+    if Rc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
 }
 
-/// A set of labels, sorted by name; cloning is a reference count.
+/// A set of labels, sorted by name; cloning is a reference count, which is not atomic: a storage and its
+/// queries stay on one thread.
 ///
 /// A label with an empty value is the same as no label, so none is kept. The order of two sets is
 /// upstream's (prometheus model/labels: Compare): label by label, name first.
@@ -58,7 +59,7 @@ fn compare(one: &Arc<str>, other: &Arc<str>) -> Ordering {
 /// assert_eq!(labels.get("pod"), None);
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Labels(Arc<[Label]>);
+pub struct Labels(Rc<[Label]>);
 
 impl Hash for Labels {
     /// Of the values alone: sets that differ only in names are rare.
@@ -97,7 +98,7 @@ impl Labels {
 
     /// The set without labels.
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        Self(Rc::from([]))
     }
 
     /// The value of a label, if the label is there.
@@ -180,7 +181,7 @@ impl Labels {
     }
 }
 
-fn set(labels: &mut Vec<Label>, name: Arc<str>, value: Arc<str>) {
+fn set(labels: &mut Vec<Label>, name: Rc<str>, value: Rc<str>) {
     match (labels.binary_search_by(|label| label.name.cmp(&name)), value.is_empty()) {
         (Ok(at), true) => drop(labels.remove(at)),
         (Ok(at), false) => labels[at].value = value,
@@ -191,10 +192,10 @@ fn set(labels: &mut Vec<Label>, name: Arc<str>, value: Arc<str>) {
 
 /// Each label text once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Symbols(IndexSet<Arc<str>, FixedState>);
+pub(crate) struct Symbols(IndexSet<Rc<str>, FixedState>);
 
 impl Symbols {
-    fn share(&mut self, text: &Arc<str>) -> Arc<str> {
+    fn share(&mut self, text: &Rc<str>) -> Rc<str> {
         if let Some(known) = self.0.get(text) {
             return known.clone();
         }
@@ -329,6 +330,6 @@ mod tests {
         let mut symbols = Symbols::default();
         let first = Labels::new([("role", "canary")]).intern(&mut symbols);
         let second = Labels::new([("role", "canary")]).intern(&mut symbols);
-        assert!(Arc::ptr_eq(&first.0[0].value, &second.0[0].value));
+        assert!(Rc::ptr_eq(&first.0[0].value, &second.0[0].value));
     }
 }

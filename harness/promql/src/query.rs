@@ -1,7 +1,7 @@
 //! [`Query`]: a parsed PromQL expression, and what it evaluates to.
 
 use std::fmt;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::cache::Cache;
 use crate::compile::compile;
@@ -164,8 +164,8 @@ impl Default for Options {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Query {
-    text: Arc<str>,
-    plan: Arc<Plan>,
+    text: Rc<str>,
+    plan: Rc<Plan>,
 }
 
 impl Query {
@@ -189,7 +189,7 @@ impl Query {
         let source = Source::scan(text)?;
         let expression = promql_parser::parser::parse(text).map_err(|message| syntax(&source, message))?;
         let plan = compile(&source, &expression)?;
-        Ok(Self { text: text.into(), plan: Arc::new(plan) })
+        Ok(Self { text: text.into(), plan: Rc::new(plan) })
     }
 
     /// The text as it was written.
@@ -282,7 +282,7 @@ impl std::str::FromStr for Query {
 /// ```
 #[derive(Debug, Clone)]
 pub struct PreparedQuery {
-    plan: Arc<Plan>,
+    plan: Rc<Plan>,
     options: Options,
     cache: Cache,
 }

@@ -1,6 +1,7 @@
 //! [`Storage`]: series of samples in virtual time.
 
-use std::sync::{Arc, OnceLock};
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -83,7 +84,7 @@ struct Series {
     /// [`OWN`].
     metric: Labels,
     /// All of them, put together when someone asks.
-    labels: OnceLock<Labels>,
+    labels: OnceCell<Labels>,
 }
 
 impl Series {
@@ -126,7 +127,7 @@ pub struct Storage {
     /// for in that order.
     by_target: IndexMap<Labels, Vec<SeriesId>, FixedState>,
     /// Series by metric name, in order of creation; a series without a name is under the empty text.
-    by_name: IndexMap<Arc<str>, Vec<SeriesId>, FixedState>,
+    by_name: IndexMap<Rc<str>, Vec<SeriesId>, FixedState>,
     symbols: Symbols,
     /// Whether some series has a label of its metric beside the name.
     has_metadata: bool,
@@ -135,11 +136,11 @@ pub struct Storage {
 
 /// Tells one storage from another, so that a prepared query notices when it is given a different one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Identity(Arc<()>);
+pub(crate) struct Identity(Rc<()>);
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -217,7 +218,7 @@ impl Storage {
                 Some(named) => named.push(id),
                 None => drop(self.by_name.insert(name.into(), vec![id])),
             }
-            self.series.push(Series { target: target.clone(), metric, labels: OnceLock::new() });
+            self.series.push(Series { target: target.clone(), metric, labels: OnceCell::new() });
             self.places.push(Place { table: self.tables.len(), column: id.index() - first });
             id
         });

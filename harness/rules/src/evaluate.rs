@@ -1,7 +1,7 @@
 //! One evaluation of a group after the other (prometheus rules/group.go: Eval).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use planted::Bug;
 use promql::{AppendError, EvalError, Labels, PreparedQuery, Query, QueryError, Sample, Storage, Value};
@@ -31,7 +31,7 @@ impl Default for Settings {
 /// A group and what its rules remember from one evaluation to the next.
 ///
 /// ```
-/// use std::sync::Arc;
+/// use std::rc::Rc;
 /// use promql::{Labels, Storage, notation};
 /// use rules::{RunningGroup, Settings, read_rules};
 ///
@@ -39,7 +39,7 @@ impl Default for Settings {
 /// let group = read_rules(&yaml::parse("rules.yaml", text.as_bytes())?).map_err(|p| p[0].clone())?.remove(0);
 /// let mut storage = Storage::new();
 /// notation::load(&mut storage, 60_000, r#"up{job="model"} 0 0 0"#)?;
-/// let mut running = RunningGroup::new(Arc::new(group), Arc::new(Settings::default()));
+/// let mut running = RunningGroup::new(Rc::new(group), Rc::new(Settings::default()));
 /// for minute in 0..3 {
 ///     assert!(running.evaluate(&mut storage, minute * 60_000).is_empty());
 /// }
@@ -49,8 +49,8 @@ impl Default for Settings {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunningGroup {
-    pub(crate) group: Arc<Group>,
-    settings: Arc<Settings>,
+    pub(crate) group: Rc<Group>,
+    settings: Rc<Settings>,
     pub(crate) rules: Vec<RunningRule>,
     /// The series of rules that are no longer in the group; the next evaluation marks them as stale.
     pub(crate) left: Vec<Labels>,
@@ -119,7 +119,7 @@ pub enum RuleError {
 
 impl RunningGroup {
     /// A group that was never evaluated.
-    pub fn new(group: Arc<Group>, settings: Arc<Settings>) -> Self {
+    pub fn new(group: Rc<Group>, settings: Rc<Settings>) -> Self {
         let rules = group.rules.iter().map(|rule| RunningRule {
             query: rule.expr.prepare(settings.query),
             active: BTreeMap::new(),
@@ -139,7 +139,7 @@ impl RunningGroup {
     ///
     /// A rule that fails stores nothing; the others go on. Its failure is returned.
     pub fn evaluate(&mut self, storage: &mut Storage, at_ms: i64) -> Vec<Failure> {
-        let group = Arc::clone(&self.group);
+        let group = Rc::clone(&self.group);
         let offset_ms = milliseconds(group.query_offset);
         let mut failures = Vec::new();
         for (index, rule) in group.rules.iter().enumerate() {

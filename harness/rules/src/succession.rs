@@ -77,7 +77,7 @@ impl RunningGroup {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::rc::Rc;
 
     use promql::{Query, Value, notation};
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn running(rules: &str) -> RunningGroup {
-        RunningGroup::new(Arc::new(group(rules)), Arc::new(Settings::default()))
+        RunningGroup::new(Rc::new(group(rules)), Rc::new(Settings::default()))
     }
 
     fn count(storage: &Storage, query: &str, at_ms: i64) -> usize {

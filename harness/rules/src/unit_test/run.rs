@@ -1,6 +1,6 @@
 //! Running unit tests.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use promql::{EvalError, Labels, Options, Query, QueryError, Sample, Storage};
 use units::Duration;
@@ -81,8 +81,8 @@ impl TestFile {
     ///
     /// # Errors
     /// Something that is not simulated, so that there is no verdict.
-    pub fn run(&self, groups: &[Arc<Group>]) -> Result<Vec<GroupResult>, Problem> {
-        let mut ordered: Vec<&Arc<Group>> = groups.iter().collect();
+    pub fn run(&self, groups: &[Rc<Group>]) -> Result<Vec<GroupResult>, Problem> {
+        let mut ordered: Vec<&Rc<Group>> = groups.iter().collect();
         let rank = |group: &Group| self.group_eval_order.iter().position(|name| *name == group.name);
         // Groups that are not named are of the first rank, as upstream.
         ordered.sort_by_key(|group| rank(group).unwrap_or(0));
@@ -101,15 +101,15 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(file: &'a TestFile, test: &'a TestGroup, groups: &[&Arc<Group>]) -> Self {
+    fn new(file: &'a TestFile, test: &'a TestGroup, groups: &[&Rc<Group>]) -> Self {
         let options =
             Options { subquery_step_ms: milliseconds(file.evaluation_interval), ..Options::default() };
-        let settings = Arc::new(Settings {
+        let settings = Rc::new(Settings {
             external_labels: test.external_labels.clone(),
             external_url: test.external_url.clone(),
             query: options,
         });
-        let running = |group: &&Arc<Group>| RunningGroup::new(Arc::clone(group), Arc::clone(&settings));
+        let running = |group: &&Rc<Group>| RunningGroup::new(Rc::clone(group), Rc::clone(&settings));
         Self {
             file,
             test,

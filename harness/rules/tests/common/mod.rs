@@ -7,7 +7,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rules::Group;
 use rules::unit_test::{GroupResult, TestFile};
@@ -17,12 +17,12 @@ use yaml::Problem;
 pub(crate) fn run(path: &Path) -> Result<Vec<GroupResult>, Vec<Problem>> {
     let file = TestFile::read(&documents(path)).map_err(|problems| problems.clone())?;
     let folder = path.parent().unwrap();
-    let mut groups: Vec<Arc<Group>> = Vec::new();
+    let mut groups: Vec<Rc<Group>> = Vec::new();
     let mut paths: Vec<PathBuf> =
         file.rule_files.iter().flat_map(|(pattern, _)| matching(folder, pattern)).collect();
     paths.dedup();
     for path in paths {
-        groups.extend(rules::read_rules(&documents(&path))?.into_iter().map(Arc::new));
+        groups.extend(rules::read_rules(&documents(&path))?.into_iter().map(Rc::new));
     }
     file.run(&groups).map_err(|problem| vec![problem])
 }

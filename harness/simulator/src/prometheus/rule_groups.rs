@@ -2,7 +2,7 @@
 //! (prometheus rules/manager.go: Update; rules/group.go: run).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use promql::Labels;
 use rules::{Group, Kind, ObjectRules, Rule, RuleError, RunningGroup, Settings};
@@ -18,7 +18,7 @@ use crate::{Task, World};
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// The groups of each as the operator passes them on, and the generation that it read.
-    read: BTreeMap<ObjectId, (u64, Vec<Arc<Group>>)>,
+    read: BTreeMap<ObjectId, (u64, Vec<Rc<Group>>)>,
     groups: Vec<Evaluated>,
     /// What was told of each last.
     told: BTreeMap<ObjectId, RulesStatus>,
@@ -57,7 +57,7 @@ pub(crate) fn notice(world: &mut World<'_>, object: ObjectId) {
 }
 
 /// The groups of a PrometheusRule as the operator passes them on; none of one that is gone.
-fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Arc<Group>> {
+fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Rc<Group>> {
     if !world.api.exists(object) {
         return Vec::new();
     }
@@ -65,7 +65,7 @@ fn read(world: &mut World<'_>, object: ObjectId) -> Vec<Arc<Group>> {
     match world.prometheus.rules.read.get(&object) {
         Some((known, groups)) if *known == generation => groups.clone(),
         Some(_) | None => {
-            let groups: Vec<_> = selected(world, object).into_iter().map(Arc::new).collect();
+            let groups: Vec<_> = selected(world, object).into_iter().map(Rc::new).collect();
             world.prometheus.rules.read.insert(object, (generation, groups.clone()));
             groups
         }
@@ -109,7 +109,7 @@ fn report_server_settings(world: &mut World<'_>, rule: &Rule) {
 
 /// Prometheus takes over the groups of a PrometheusRule: one that is as before goes on, one that changed goes
 /// on with its alerts, one that is gone ends.
-fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Arc<Group>>) {
+fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Rc<Group>>) {
     let live = world.prometheus.rules.groups.iter().any(|known| known.is_live(object));
     if groups.is_empty() && !live {
         return;
@@ -141,7 +141,7 @@ fn load(world: &mut World<'_>, object: ObjectId, groups: Vec<Arc<Group>>) {
 }
 
 /// Begins with a group, in the place of the one with this index where there is one.
-fn start(world: &mut World<'_>, object: ObjectId, group: Arc<Group>, before: Option<usize>) {
+fn start(world: &mut World<'_>, object: ObjectId, group: Rc<Group>, before: Option<usize>) {
     let now = world.now();
     let evaluation = world.scenario.cluster.scrape_interval;
     let interval = group.interval.unwrap_or(evaluation);
@@ -150,7 +150,7 @@ fn start(world: &mut World<'_>, object: ObjectId, group: Arc<Group>, before: Opt
     let subquery_step_ms = i64::try_from(evaluation.as_millis()).unwrap_or(i64::MAX);
     let query = promql::Options { subquery_step_ms, ..promql::Options::default() };
     let settings = Settings { query, ..Settings::default() };
-    let mut running = RunningGroup::new(group, Arc::new(settings));
+    let mut running = RunningGroup::new(group, Rc::new(settings));
     let groups = &mut world.prometheus.rules.groups;
     let mut active = BTreeMap::new();
     if let Some(known) = before.map(|index| &mut groups[index]) {

@@ -332,7 +332,7 @@ proptest! {
         let read = ::rules::read_object(&manifest).groups.remove(0);
         let offset_ms = i64::try_from(read.query_offset.as_millis()).unwrap();
         let query = promql::Options { subquery_step_ms: 30_000, ..promql::Options::default() };
-        let mut running = RunningGroup::new(Arc::new(read), Arc::new(Settings { query, ..Settings::default() }));
+        let mut running = RunningGroup::new(Rc::new(read), Rc::new(Settings { query, ..Settings::default() }));
         let mut ours = Storage::new();
         let mut since_ms = -1;
         for tick in &ticks[0].points {
