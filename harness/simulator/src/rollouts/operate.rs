@@ -9,8 +9,8 @@ use yaml::Value;
 
 use super::status::RolloutState;
 use super::{calendar, pass, steps, undo, workload};
+use crate::World;
 use crate::api::{Body, ObjectId};
-use crate::{Task, World};
 
 /// Carries out an operator's command. The controller acts on what was written in its next pass.
 ///
@@ -36,11 +36,11 @@ pub(crate) fn operate(world: &mut World<'_>, id: ObjectId, command: RolloutComma
             rollout.spec.paused.then_some(("paused", Value::Bool(false)))
         }
         RolloutCommand::Abort => {
-            next.abort = true;
+            (next.abort, next.retried) = (true, false);
             None
         }
         RolloutCommand::Retry => {
-            next.abort = false;
+            (next.abort, next.retried) = (false, true);
             None
         }
         RolloutCommand::Pause => Some(("paused", Value::Bool(true))),
@@ -50,9 +50,6 @@ pub(crate) fn operate(world: &mut World<'_>, id: ObjectId, command: RolloutComma
     };
     if next != before {
         pass::write(world, id, next);
-    } else if matches!(command, RolloutCommand::Retry) {
-        // The status says `abort: false` now where it said nothing, which is a change to the API server.
-        world.kernel.wake(Task::Rollout(id));
     }
     if let Some((field, value)) = written
         && let Some(patch) = workload::spec_patch(world, id, field, value)

@@ -55,11 +55,11 @@ impl PauseContext {
         let now = now.truncated_to_secs();
         // An abort that this pass adds counts even where the pass also lifts an earlier one.
         if self.abort.is_some() || (!self.remove_abort && state.abort) {
-            next.abort = true;
+            (next.abort, next.retried) = (true, false);
             next.aborted_at = state.aborted_at.or(Some(now));
             return;
         }
-        next.abort = false;
+        (next.abort, next.retried) = (false, state.retried);
         next.aborted_at = None;
         if self.clear {
             return;

@@ -33,6 +33,8 @@ pub struct RolloutState {
     pub controller_pause: bool,
     /// Whether the update is aborted.
     pub abort: bool,
+    /// Whether `abort: false` stands there, which a retry writes and only an abort replaces: a further retry is no change.
+    pub retried: bool,
     /// Since when.
     pub aborted_at: Option<Time>,
     /// Whether a person asked to skip everything.
