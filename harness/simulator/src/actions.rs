@@ -84,6 +84,9 @@ fn ensure_namespaces(world: &mut World<'_>) {
 pub(crate) fn follow(world: &mut World<'_>) {
     clock::start_if_due(world);
     let entries = &world.entries[world.actions.shown..];
+    if entries.is_empty() {
+        return;
+    }
     world.actions.shown = world.entries.len();
     let now = world.kernel.now();
     for (index, plan) in world.actions.plans.iter_mut().enumerate() {

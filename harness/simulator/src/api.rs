@@ -343,6 +343,11 @@ impl Api {
         self.manifests
     }
 
+    /// Whether anything changed, or was found not to be modelled, since it was last taken.
+    pub fn has_news(&self) -> bool {
+        !self.changes.is_empty() || !self.not_modelled.is_empty()
+    }
+
     /// Takes the changes since the last call, oldest first.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)

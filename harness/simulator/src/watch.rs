@@ -9,6 +9,9 @@ use crate::{Task, World, argocd, observe, rollouts};
 
 /// Hands every change since the last call to the controllers that watch for it.
 pub(crate) fn deliver(world: &mut World<'_>) {
+    if !world.api.has_news() {
+        return;
+    }
     for change in world.api.take_changes() {
         for task in woken(world, change.id, change.kind) {
             if !rollouts::is_put_off(world, task) {
