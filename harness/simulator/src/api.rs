@@ -60,6 +60,12 @@ pub struct Object {
 }
 
 impl Object {
+    /// What is written of an object of which no controller of the model has a view of its own.
+    pub(crate) fn plain(&self) -> Option<&objects::Object> {
+        let Body::Plain(plain) = &self.body else { return None };
+        Some(plain)
+    }
+
     /// Its identity: in the form that Kubernetes draws, fixed by its name and the time it was made.
     pub(crate) fn uid(&self) -> String {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;

@@ -8,7 +8,6 @@ use super::measure::Step;
 use super::plan::{Plan, PlannedMetric};
 use super::run::AnalysisRun;
 use crate::World;
-use crate::api::Body;
 
 /// A run's arguments with the values of their Secrets.
 pub(super) struct WithSecrets {
@@ -42,8 +41,7 @@ pub(super) fn arguments(
 fn secret_entry(world: &World<'_>, namespace: &str, name: &str, entry: &str) -> Result<String, String> {
     let missing = || format!("secrets \"{name}\" not found");
     let object = world.api.find(&ObjectKey::new("", "Secret", Some(namespace), name)).ok_or_else(missing)?;
-    let Body::Plain(plain) = &object.body else { return Err(missing()) };
-    let objects::Object::Secret(secret) = &**plain else { return Err(missing()) };
+    let Some(objects::Object::Secret(secret)) = object.plain() else { return Err(missing()) };
     let in_base64 = || secret.data.get(entry).and_then(|text| decode_base64(text));
     secret
         .string_data

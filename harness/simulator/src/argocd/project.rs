@@ -8,7 +8,6 @@ use manifests::objects::{self, AppProject, ObjectKey, is_namespaced};
 use super::app::App;
 use super::status::{Condition, ConditionType};
 use crate::World;
-use crate::api::Body;
 
 /// The only cluster there is, by its server and its name.
 const SERVER: &str = "https://kubernetes.default.svc";
@@ -32,19 +31,9 @@ pub(super) fn named(world: &World<'_>, namespace: &str, name: &str) -> Option<Pr
     // An empty name means the default project (`ApplicationSpec.GetProject`).
     let name = if name.is_empty() { "default" } else { name };
     let object = world.api.named("argoproj.io", "AppProject", Some(namespace), name);
-    let rules = object.and_then(|object| match &object.body {
-        Body::Plain(plain) => match &**plain {
-            objects::Object::AppProject(project) => Some(Arc::clone(project)),
-            _ => None,
-        },
-        Body::ReplicaSet(_)
-        | Body::Pod(_)
-        | Body::AnalysisRun(_)
-        | Body::Experiment(_)
-        | Body::Job(_)
-        | Body::Rollout(..)
-        | Body::Deployment(..)
-        | Body::Application(..) => None,
+    let rules = object.and_then(|object| match object.plain()? {
+        objects::Object::AppProject(project) => Some(Arc::clone(project)),
+        _ => None,
     });
     (rules.is_some() || name == "default").then(|| Project { name: name.to_owned(), rules })
 }

@@ -4,7 +4,6 @@ use manifests::objects::{self, go_duration};
 use units::Duration;
 
 use crate::World;
-use crate::api::Body;
 
 /// How often Applications are compared.
 ///
@@ -30,19 +29,9 @@ impl Settings {
 /// The settings of the Argo CD that runs in `namespace`.
 pub(super) fn of(world: &World<'_>, namespace: &str) -> Settings {
     let object = world.api.named("", "ConfigMap", Some(namespace), "argocd-cm");
-    let map = object.and_then(|object| match &object.body {
-        Body::Plain(plain) => match &**plain {
-            objects::Object::ConfigMap(map) => Some(map),
-            _ => None,
-        },
-        Body::ReplicaSet(_)
-        | Body::Pod(_)
-        | Body::AnalysisRun(_)
-        | Body::Experiment(_)
-        | Body::Job(_)
-        | Body::Rollout(..)
-        | Body::Deployment(..)
-        | Body::Application(..) => None,
+    let map = object.and_then(|object| match object.plain()? {
+        objects::Object::ConfigMap(map) => Some(map),
+        _ => None,
     });
     let value = |key: &str| map.and_then(|map| map.data.get(key)).map(String::as_str);
     from_values(value("timeout.reconciliation"), value("timeout.reconciliation.jitter"))

@@ -4,7 +4,7 @@ use manifests::objects;
 use timeline::PodPhase;
 
 use super::as_pod;
-use crate::api::{Body, Object, ObjectId};
+use crate::api::{Object, ObjectId};
 use crate::{Task, World};
 
 /// The pods behind a Service, in the order of their creation.
@@ -37,8 +37,7 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
 /// (kubernetes pkg/controller/endpoint/endpoints_controller.go: addEndpointSubset).
 fn selected(world: &World<'_>, service: &Object) -> Endpoints {
     let mut endpoints = Endpoints::default();
-    let Body::Plain(plain) = &service.body else { return endpoints };
-    let objects::Object::Service(service_spec) = &**plain else { return endpoints };
+    let Some(objects::Object::Service(service_spec)) = service.plain() else { return endpoints };
     let spec = &service_spec.spec;
     if spec.selector.is_empty() || spec.kind == "ExternalName" {
         return endpoints;

@@ -7,7 +7,7 @@ use manifests::objects::{self, Container, PodSpec};
 
 use crate::World;
 use crate::analysis::decode_base64;
-use crate::api::{Body, Object};
+use crate::api::Object;
 
 /// How the reason of a pod begins whose environment refers to something that is not there.
 const CONFIG_ERROR: &str = "CreateContainerConfigError: ";
@@ -228,19 +228,17 @@ fn find<'w>(world: &'w World<'_>, kind: Kind, namespace: Option<&str>, name: &st
         let external = kind == Kind::Secret && is_external(world, namespace, name);
         return external.then_some(Found::External);
     };
-    let Body::Plain(plain) = &object.body else { return None };
-    if let objects::Object::ConfigMap(map) = &**plain {
-        return Some(Found::ConfigMap(map));
+    match object.plain()? {
+        objects::Object::ConfigMap(map) => Some(Found::ConfigMap(map)),
+        objects::Object::Secret(secret) => Some(Found::Secret(secret)),
+        _ => None,
     }
-    let objects::Object::Secret(secret) = &**plain else { return None };
-    Some(Found::Secret(secret))
 }
 
 /// Whether an ExternalSecret makes the Secret; `Merge` only adds to one, `None` writes nothing.
 fn is_external(world: &World<'_>, namespace: Option<&str>, name: &str) -> bool {
     world.api.of_kind("external-secrets.io", "ExternalSecret").any(|object| {
-        let Body::Plain(plain) = &object.body else { return false };
-        let objects::Object::ExternalSecret(external) = &**plain else { return false };
+        let Some(objects::Object::ExternalSecret(external)) = object.plain() else { return false };
         let creates = !matches!(external.spec.target.creation_policy.as_deref(), Some("Merge" | "None"));
         object.key.namespace.as_deref() == namespace && external.secret_name() == name && creates
     })

@@ -10,7 +10,7 @@ use units::{Duration, Time};
 
 use super::scrape::Target;
 use super::{first_time, learns_now};
-use crate::api::{Body, Object, ObjectId};
+use crate::api::{Object, ObjectId};
 use crate::kubernetes::{as_pod, endpoints};
 use crate::{Task, World};
 
@@ -75,8 +75,7 @@ fn first_scrape(world: &World<'_>, wanted: &Wanted) -> Time {
 fn wanted(world: &mut World<'_>, service: ObjectId) -> Vec<Wanted> {
     let (mut wanted, mut portless) = (Vec::new(), Vec::new());
     for object in world.api.of_kind("monitoring.coreos.com", "ServiceMonitor") {
-        let Body::Plain(plain) = &object.body else { continue };
-        let objects::Object::ServiceMonitor(monitor) = &**plain else { continue };
+        let Some(objects::Object::ServiceMonitor(monitor)) = object.plain() else { continue };
         if !selects(monitor, object, world.api.get(service)) {
             continue;
         }
@@ -148,8 +147,7 @@ fn port_of(service: &Object, endpoint: &Endpoint, containers: &[Container]) -> O
         }
     };
     if let Some(name) = endpoint.port.as_deref().filter(|name| !name.is_empty()) {
-        let Body::Plain(plain) = &service.body else { return None };
-        let objects::Object::Service(spec) = &**plain else { return None };
+        let Some(objects::Object::Service(spec)) = service.plain() else { return None };
         let port = spec.spec.ports.iter().find(|port| port.name == name)?;
         return Some((name.to_owned(), port.target_port.as_ref().map_or(Some(port.port), number)?));
     }

@@ -211,17 +211,7 @@ pub(crate) struct InNamespace<'a, 'w> {
 
 impl InNamespace<'_, '_> {
     fn find(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&objects::Object> {
-        match &self.world.api.named(group, kind, namespace, name)?.body {
-            Body::Plain(object) => Some(object),
-            Body::ReplicaSet(_)
-            | Body::Pod(_)
-            | Body::AnalysisRun(_)
-            | Body::Experiment(_)
-            | Body::Job(_)
-            | Body::Rollout(..)
-            | Body::Deployment(..)
-            | Body::Application(..) => None,
-        }
+        self.world.api.named(group, kind, namespace, name)?.plain()
     }
 }
 

@@ -10,7 +10,7 @@ use super::sets::Set;
 use super::status::{Hash, RolloutState, Turn};
 use super::{HASH_LABEL, router};
 use crate::World;
-use crate::api::{Body, Object};
+use crate::api::Object;
 
 /// The annotation with which a Rollout claims a Service.
 const MANAGED_BY: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
@@ -79,8 +79,7 @@ pub(super) fn selected_hash(world: &World<'_>, namespace: &str, name: &str) -> O
 
 fn find<'w>(world: &'w World<'_>, namespace: &str, name: &str) -> Option<(&'w Object, &'w objects::Service)> {
     let object = world.api.named("", "Service", Some(namespace), name)?;
-    let Body::Plain(plain) = &object.body else { return None };
-    match &**plain {
+    match object.plain()? {
         objects::Object::Service(service) => Some((object, service)),
         _ => None,
     }
