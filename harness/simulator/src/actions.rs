@@ -9,7 +9,7 @@ use timeline::{ActionPerformed, CommitReason, Event, Source, Watch};
 use units::Time;
 use yaml::{Node, Place, Problem};
 
-use crate::{Task, World, argocd, rollouts, traffic};
+use crate::{Index, Task, World, argocd, rollouts, traffic};
 
 mod change;
 mod clock;
@@ -97,7 +97,7 @@ pub(crate) fn follow(world: &mut World<'_>) {
         }
         if let (true, Trigger::After { wait, .. }) = (entered, &world.scenario.events[index].trigger) {
             *plan = Plan::Timed;
-            world.kernel.wake_at(now + *wait, Task::Action(index));
+            world.kernel.wake_at(now + *wait, Task::Action(Index::of(index)));
         }
     }
 }

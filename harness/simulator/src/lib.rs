@@ -34,4 +34,4 @@ mod world;
 pub use alerts::ensure_alerts_are_defined;
 pub use analysis::gate;
 pub use run::{Input, Options, Render, Run, simulate, tree_of};
-pub use world::{Task, World};
+pub use world::{Index, Task, World};

@@ -127,7 +127,7 @@ fn run_to_end(world: &mut World<'_>) -> EndReason {
 
 pub(crate) fn perform(world: &mut World<'_>, task: Task) {
     match task {
-        Task::Action(index) => actions::perform(world, index),
+        Task::Action(index) => actions::perform(world, index.position()),
         Task::Kubelet(id) => kubernetes::kubelet::reconcile(world, id),
         Task::ReplicaSet(id) => kubernetes::replica_set::reconcile(world, id),
         Task::Deployment(id) => kubernetes::deployment::reconcile(world, id),
@@ -136,9 +136,9 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::Namespace(id) => kubernetes::remove_contents(world, id),
         Task::Traffic => traffic::advance(world),
         Task::Discovery(id) => prometheus::discover(world, id),
-        Task::Scrape(target) => prometheus::scrape(world, target),
+        Task::Scrape(target) => prometheus::scrape(world, target.position()),
         Task::Rules(id) => prometheus::notice_rules(world, id),
-        Task::RuleGroup(group) => prometheus::evaluate_rules(world, group),
+        Task::RuleGroup(group) => prometheus::evaluate_rules(world, group.position()),
         Task::AnalysisRun(id) => analysis::reconcile(world, id),
         Task::Experiment(id) => experiments::reconcile(world, id),
         Task::Rollout(id) => rollouts::reconcile(world, id),

@@ -19,7 +19,7 @@ use git::GitHost;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
     /// The scenario's action with this index is due.
-    Action(usize),
+    Action(Index),
     /// A pod's next change: scheduling, container start, readiness.
     Kubelet(ObjectId),
     /// A ReplicaSet: pods made or removed, its status counted.
@@ -35,11 +35,11 @@ pub enum Task {
     /// Prometheus learns the targets of a ServiceMonitor's Service anew.
     Discovery(ObjectId),
     /// Prometheus scrapes the target with this index.
-    Scrape(usize),
+    Scrape(Index),
     /// Prometheus learns the rules of a PrometheusRule anew.
     Rules(ObjectId),
     /// Prometheus evaluates the group of rules with this index.
-    RuleGroup(usize),
+    RuleGroup(Index),
     /// An AnalysisRun.
     AnalysisRun(ObjectId),
     /// An Experiment.
@@ -54,6 +54,22 @@ pub enum Task {
     Namespace(ObjectId),
     /// The scenario's clock was held for long enough.
     Clock,
+}
+
+/// A place in a list, small enough that the kernel has little to move about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Index(u32);
+
+impl Index {
+    /// The place at this position.
+    pub(crate) fn of(position: usize) -> Self {
+        Self(u32::try_from(position).expect("memory ends long before 2^32 of anything"))
+    }
+
+    /// The position.
+    pub(crate) fn position(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Entries that there is room for from the start: a run of an hour has some hundreds.

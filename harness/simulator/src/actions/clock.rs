@@ -4,7 +4,7 @@ use scenario::{Scenario, Trigger};
 use timeline::{ClockStarted, Event, LONGEST_HOLD, Source, holds_clock};
 use units::{Duration, Time};
 
-use crate::{Task, World, run, traffic};
+use crate::{Index, Task, World, run, traffic};
 
 /// The scenario's clock. It runs with the world's from the start; in a compressed scenario it stands at
 /// zero until what was applied has settled (see [`ClockStarted`]).
@@ -75,7 +75,7 @@ fn wake_actions(world: &mut World<'_>, start: Time, which: impl Fn(Duration) -> 
         if let Trigger::At(at) = event.trigger
             && which(at)
         {
-            world.kernel.wake_at(start + at, Task::Action(index));
+            world.kernel.wake_at(start + at, Task::Action(Index::of(index)));
         }
     }
 }

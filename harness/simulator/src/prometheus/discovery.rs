@@ -12,7 +12,7 @@ use super::scrape::Target;
 use super::{first_time, learns_now};
 use crate::api::{Object, ObjectId};
 use crate::kubernetes::{as_pod, endpoints};
-use crate::{Task, World};
+use crate::{Index, Task, World};
 
 /// From a change of endpoints until Prometheus has new targets: discovery hands on its updates once in
 /// 5 s and the scraper takes them up once in 5 s, which is 5 s on average
@@ -52,7 +52,7 @@ fn relearn(world: &mut World<'_>, service: ObjectId) {
         if !wanted.contains(&target.wanted)
             && let Some(at) = target.give_up(world.kernel.now())
         {
-            world.kernel.wake_at(at, Task::Scrape(index));
+            world.kernel.wake_at(at, Task::Scrape(Index::of(index)));
         }
     }
     for wanted in wanted {
@@ -60,7 +60,7 @@ fn relearn(world: &mut World<'_>, service: ObjectId) {
             let first = first_scrape(world, &wanted);
             let index = world.prometheus.targets.len();
             world.prometheus.targets.push(Target::new(wanted));
-            world.kernel.wake_at(first, Task::Scrape(index));
+            world.kernel.wake_at(first, Task::Scrape(Index::of(index)));
         }
     }
 }

@@ -12,7 +12,7 @@ use units::{Duration, Time};
 use super::{State, first_time, in_ms, learns_now};
 use crate::api::ObjectId;
 use crate::world::resource_name;
-use crate::{Task, World};
+use crate::{Index, Task, World};
 
 /// The PrometheusRules that Prometheus knows.
 #[derive(Debug, Default)]
@@ -169,7 +169,7 @@ fn start(world: &mut World<'_>, object: ObjectId, group: Rc<Group>, before: Opti
         active,
         failing: BTreeMap::new(),
     });
-    world.kernel.wake_at(first, Task::RuleGroup(index));
+    world.kernel.wake_at(first, Task::RuleGroup(Index::of(index)));
 }
 
 /// Prometheus has a group no more. Its series are marked as stale two intervals later.
@@ -178,7 +178,7 @@ fn end(world: &mut World<'_>, index: usize) {
     let group = &mut world.prometheus.rules.groups[index];
     group.ended = Some(now);
     let at = now + Duration::from_nanos(group.interval.as_nanos().saturating_mul(2));
-    world.kernel.wake_at(at, Task::RuleGroup(index));
+    world.kernel.wake_at(at, Task::RuleGroup(Index::of(index)));
 }
 
 /// Evaluates a group, or marks its series as stale once it has been gone for long enough.
@@ -198,7 +198,7 @@ pub(crate) fn evaluate(world: &mut World<'_>, index: usize) {
     let failures = running.evaluate(storage, in_ms(now));
     let sees_more = count_exercised(running) > exercised;
     let next = now + group.interval;
-    world.kernel.wake_at(next, Task::RuleGroup(index));
+    world.kernel.wake_at(next, Task::RuleGroup(Index::of(index)));
     let mut failing = BTreeMap::new();
     for failure in failures {
         match failure.error {

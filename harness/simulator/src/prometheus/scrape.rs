@@ -7,7 +7,7 @@ use units::{Duration, Time};
 use super::discovery::Wanted;
 use super::{State, in_ms};
 use crate::kubernetes::{Pod, as_pod};
-use crate::{Task, World, traffic};
+use crate::{Index, Task, World, traffic};
 
 /// The route that the model's metrics are labelled with.
 const ROUTE: &str = "/v1/chat/completions";
@@ -76,7 +76,7 @@ pub(crate) fn scrape(world: &mut World<'_>, index: usize) {
     match target.stale_at {
         Some(at) if at <= now => return end(world, index),
         Some(_) => return,
-        None => world.kernel.wake_at(now + interval, Task::Scrape(index)),
+        None => world.kernel.wake_at(now + interval, Task::Scrape(Index::of(index))),
     }
     let exists = world.api.exists(pod);
     let running = as_pod(world.api.get(pod)).filter(|pod| exists && pod.started.is_some());
