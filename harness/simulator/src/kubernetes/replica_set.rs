@@ -18,6 +18,8 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
     let Some(set) = as_replica_set(world.api.get(id)).filter(|_| world.api.exists(id)).cloned() else {
         return;
     };
+    // The status counts the pods that were found, so that one that was replaced at once is seen to be missing.
+    write_status(world, id, &set);
     let pods: Vec<ObjectId> = world.api.owned(id).map(|pod| pod.id).collect();
     let wanted = set.replicas as usize;
     for _ in pods.len()..wanted {
@@ -28,7 +30,6 @@ pub(crate) fn reconcile(world: &mut World<'_>, id: ObjectId) {
             world.api.delete(pod);
         }
     }
-    write_status(world, id, &set);
 }
 
 fn create_pod(world: &mut World<'_>, owner: ObjectId, set: &ReplicaSet) {
