@@ -279,13 +279,10 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		JobInformer: kubeInformers.Batch().V1().Jobs(), JobPodsInformer: kubeInformers.Core().V1().Pods(),
 		ResyncPeriod: resync, AnalysisRunWorkQueue: analysisQueue, MetricsServer: metricsServer, Recorder: recorder,
 	})
-	sets := replicaset.NewReplicaSetController(ctx, kubeInformers.Apps().V1().ReplicaSets(),
-		kubeInformers.Core().V1().Pods(), kube, replicaset.BurstReplicas)
-	order := orderReplicaSet
-	if c.question.LateReplicaSets {
-		order = orderLate
+	sets, err := c.replicaSetController(ctx, config, kubeInformers)
+	if err != nil {
+		return nil, err
 	}
-	c.turns.adopt(sets, order)
 
 	kubeInformers.Start(ctx.Done())
 	setInformers.Start(ctx.Done())
@@ -314,6 +311,31 @@ func (c *cluster) startControllers(ctx context.Context, running *sync.WaitGroup)
 		setInformers.Shutdown()
 		dynamicInformers.Shutdown()
 	}, nil
+}
+
+// replicaSetController is Kubernetes' own, which works when the question says.
+func (c *cluster) replicaSetController(
+	ctx context.Context, config *rest.Config, informers kubeinformers.SharedInformerFactory,
+) (*replicaset.ReplicaSetController, error) {
+	order, config := orderReplicaSet, rest.CopyConfig(config)
+	switch c.question.ReplicaSets {
+	case "late":
+		order = orderLate
+	case "overlapping":
+		c.turns.overlap = &overlap{}
+		config.Transport = overlapping{c.api, c.turns}
+	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	sets := replicaset.NewReplicaSetController(ctx, informers.Apps().V1().ReplicaSets(), informers.Core().V1().Pods(), kube,
+		replicaset.BurstReplicas)
+	own := c.turns.adopt(sets, order)
+	if c.turns.overlap != nil {
+		c.turns.overlap.of = own
+	}
+	return sets, nil
 }
 
 // stopIstio ends the loop of the Istio controller's queue, which upstream only drains: everything that a

@@ -9,11 +9,13 @@ import (
 )
 
 // adopt gives the ReplicaSet controller a queue that is handed out in turns, in the place of its own.
-func (t *turns) adopt(sets *replicaset.ReplicaSetController, order int) {
+func (t *turns) adopt(sets *replicaset.ReplicaSetController, order int) *queue {
 	field := reflect.ValueOf(sets).Elem().FieldByName("queue")
 	queue := reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem()
 	queue.Interface().(workqueue.TypedRateLimitingInterface[string]).ShutDown()
-	queue.Set(reflect.ValueOf(ofStrings{t.queue(order, workqueue.DefaultTypedControllerRateLimiter[any]())}))
+	own := t.queue(order, workqueue.DefaultTypedControllerRateLimiter[any]())
+	queue.Set(reflect.ValueOf(ofStrings{own}))
+	return own
 }
 
 // ofStrings is a queue of a controller whose keys are strings.

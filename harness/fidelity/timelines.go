@@ -37,8 +37,9 @@ type timelineQuestion struct {
 	Actions  []timelineAction `json:"actions"`
 	Plugins  []pluginAnswer   `json:"plugins"`
 	Duration float64          `json:"duration"`
-	// LateReplicaSets has the ReplicaSet controller work after all others within an instant, not before them.
-	LateReplicaSets bool `json:"lateReplicaSets"`
+	// ReplicaSets is when the ReplicaSet controller works within an instant: `first`, before all others, `late`, after
+	// them, or `overlapping`, as first but side by side with the next one (overlap).
+	ReplicaSets string `json:"replicaSets"`
 }
 
 // choice is what the simulator chose for a pod, where upstream's comes from hashes that differ: the name by which it

@@ -34,8 +34,9 @@ const turnCost = time.Microsecond
 // microseconds later than what was planned with the instant's begin.
 const standstill = 20 * time.Microsecond
 
-// mostTurns bounds a run: a controller that wakes itself for ever is an error.
-const mostTurns = 60_000
+// mostTurns bounds a run: a controller that wakes itself for ever is an error. The longest run in which Experiments
+// follow each other every few seconds takes some 60,000.
+const mostTurns = 200_000
 
 // turns hands out what is due, one thing at a time, once everything else has come to rest: so caches are
 // settled whenever a reconcile starts, and equal runs give equal bytes.
@@ -45,8 +46,10 @@ type turns struct {
 	serial int
 	woken  chan struct{}
 	queues []*queue
-	handed int
-	rested bool
+	// overlap is set where the passes of one queue overlap with those of others.
+	overlap *overlap
+	handed  int
+	rested  bool
 }
 
 type entry struct {
@@ -113,6 +116,9 @@ func (t *turns) busy() bool {
 
 // take does the first thing that is due, and tells whether there was one.
 func (t *turns) take() bool {
+	if t.beside() {
+		return true
+	}
 	if t.busy() {
 		time.Sleep(turnCost) // a pass is under way: one of its writes takes a moment
 		return true
@@ -130,10 +136,18 @@ func (t *turns) take() bool {
 		time.Sleep(standstill)
 		return true
 	}
-	key, _ := first.pop()
-	time.Sleep(turnCost)
-	first.hand <- key
+	if t.overlap != nil && first == t.overlap.of {
+		t.overlap.begin()
+	}
+	t.hand(first)
 	return true
+}
+
+// hand hands out the first of a queue's items.
+func (t *turns) hand(q *queue) {
+	key, _ := q.pop()
+	time.Sleep(turnCost)
+	q.hand <- key
 }
 
 // firstQueue is the one with something to do whose turn is before the others'.

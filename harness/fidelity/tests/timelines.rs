@@ -48,29 +48,32 @@ fn seeds(family: Family, count: u64) -> Vec<u64> {
     seeds
 }
 
-/// `FIDELITY_LATE=1` has upstream's ReplicaSets come late.
+/// `FIDELITY_ORDER` is when upstream's ReplicaSets come: `first`, `late` or `overlapping`.
 fn chosen_order() -> ReplicaSets {
-    if chosen("FIDELITY_LATE", 0) == 1 { ReplicaSets::Late } else { ReplicaSets::First }
+    let Ok(order) = std::env::var("FIDELITY_ORDER") else { return ReplicaSets::First };
+    serde_json::from_value(order.into()).unwrap_or_else(|error| panic!("FIDELITY_ORDER: {error}"))
 }
 
 /// Where the sides differ and how upstream ends, or why one of them gave no account.
 type Outcome = Result<(BTreeMap<Aspect, String>, String), String>;
 
 /// When upstream's ReplicaSet controller works within an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ReplicaSets {
     /// Before all others, as in the simulator.
     First,
     /// After all others: what differs then, and not otherwise, chance decides in a cluster.
     Late,
+    /// First, but with what it decides written after the next pass of another: what differs then chance decides, too.
+    Overlapping,
 }
 
 fn run(oracle: &Oracle, cases: &[Case], replica_sets: ReplicaSets) -> Vec<Outcome> {
     let ours: Vec<_> = cases.iter().map(Case::simulate).collect();
     let question = |(case, ours): (&Case, &Result<fidelity::Ours, String>)| {
         let mut question = case.question(ours.as_ref().map_or(&[], |ours| &ours.pods));
-        question["lateReplicaSets"] = (replica_sets == ReplicaSets::Late).into();
+        question["replicaSets"] = serde_json::to_value(replica_sets).unwrap();
         question
     };
     let questions: Vec<_> = cases.iter().zip(&ours).map(question).collect();
@@ -237,13 +240,16 @@ fn keep(oracle: &Oracle, family: Family, seed: u64, aspect: Aspect) {
 }
 
 /// A case that was kept, and the aspects in which the sides are known to differ.
-#[derive(serde::Deserialize)]
+#[derive(Clone, serde::Deserialize)]
 struct Kept {
     why: String,
     differs_in: Vec<String>,
     /// Where upstream's ReplicaSets come late; empty where that was not looked at.
     #[serde(default)]
     late_differs_in: Vec<String>,
+    /// Where they overlap with others; likewise.
+    #[serde(default)]
+    overlapping_differs_in: Vec<String>,
     case: Case,
 }
 
@@ -261,8 +267,15 @@ fn kept_cases_differ_where_they_are_known_to_and_nowhere_else() {
     let kept: Vec<(PathBuf, Kept)> = files.into_iter().map(read).collect();
     let oracle = Oracle::build();
     assert_differences(&oracle, &kept, ReplicaSets::First, |kept| &kept.differs_in);
-    let late: Vec<_> = kept.into_iter().filter(|(_, kept)| !kept.late_differs_in.is_empty()).collect();
-    assert_differences(&oracle, &late, ReplicaSets::Late, |kept| &kept.late_differs_in);
+    type Expected = fn(&Kept) -> &Vec<String>;
+    let others: [(ReplicaSets, Expected); 2] = [
+        (ReplicaSets::Late, |kept| &kept.late_differs_in),
+        (ReplicaSets::Overlapping, |kept| &kept.overlapping_differs_in),
+    ];
+    for (order, expected) in others {
+        let of_order: Vec<_> = kept.iter().filter(|(_, kept)| !expected(kept).is_empty()).cloned().collect();
+        assert_differences(&oracle, &of_order, order, expected);
+    }
 }
 
 fn assert_differences(
