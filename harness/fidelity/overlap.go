@@ -16,9 +16,11 @@ type overlap struct {
 	passed bool
 }
 
-// begin is the beginning of a pass.
-func (o *overlap) begin() {
-	o.gate, o.passed = make(chan struct{}), false
+// begins notes that a pass of a queue is handed out next.
+func (o *overlap) begins(next *queue) {
+	if o != nil && next == o.of {
+		o.gate, o.passed = make(chan struct{}), false
+	}
 }
 
 // open lets the pass write.

@@ -136,9 +136,7 @@ func (t *turns) take() bool {
 		time.Sleep(standstill)
 		return true
 	}
-	if t.overlap != nil && first == t.overlap.of {
-		t.overlap.begin()
-	}
+	t.overlap.begins(first)
 	t.hand(first)
 	return true
 }
