@@ -34,8 +34,7 @@ const turnCost = time.Microsecond
 // microseconds later than what was planned with the instant's begin.
 const standstill = 20 * time.Microsecond
 
-// mostTurns bounds a run: a controller that wakes itself for ever is an error. The longest run in which Experiments
-// follow each other every few seconds takes some 60,000.
+// mostTurns bounds a run: a controller that wakes itself for ever is an error. The longest take some 60,000.
 const mostTurns = 200_000
 
 // turns hands out what is due, one thing at a time, once everything else has come to rest: so caches are
@@ -391,7 +390,8 @@ func (q *queue) AddRateLimited(item any) {
 	now := time.Now()
 	if !now.Truncate(time.Millisecond).Equal(q.burstAt) || q.burst <= q.allowed() {
 		q.mutex.Lock()
-		delete(q.timers, item) // the real queue has one wait for an item, and shortens it
+		delete(q.timers, item) // the real queue has one wait for an item, and shortens it, that of a loop too
+		q.spinsAt = time.Time{}
 		q.mutex.Unlock()
 		q.Add(item)
 		return
