@@ -13,9 +13,6 @@ use crate::api::ObjectId;
 /// Counters older than this are not looked back at.
 const HISTORY: Duration = Duration::from_mins(60);
 
-/// Counts that there is room for from the start: those of scrapes of an hour, four a minute.
-const ROOM: usize = 256;
-
 /// Behaviours whose samplers are kept; more are seen only while something ramps.
 const SAMPLERS_KEPT: usize = 16;
 
@@ -99,8 +96,6 @@ impl<'a> Meter<'a> {
         buckets: &Buckets,
         now: Time,
     ) -> Self {
-        let mut history = VecDeque::with_capacity(ROOM);
-        history.push_back((now, 0.0));
         Self {
             pod,
             rate: 0.0,
@@ -112,7 +107,7 @@ impl<'a> Meter<'a> {
             earlier: Totals::default(),
             accounted: Totals::default(),
             advanced: now,
-            history,
+            history: VecDeque::from([(now, 0.0)]),
         }
     }
 
