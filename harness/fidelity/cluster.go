@@ -172,6 +172,7 @@ func (c *cluster) listedBy(resource, key string) string {
 func (c *cluster) run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	time.Sleep(time.Duration(c.question.ResyncPhase) * time.Millisecond) // a period divides the hour at which the run begins
 	stop, err := c.startControllers(ctx, &running)
 	if err != nil {
 		cancel()

@@ -33,10 +33,12 @@ type timelineQuestion struct {
 	PodStart       float64   `json:"podStart"`
 	ScrapeInterval float64   `json:"scrapeInterval"`
 	// Pods are by template and then by pod, both in the order of creation.
-	Pods     [][]choice       `json:"pods"`
-	Actions  []timelineAction `json:"actions"`
-	Plugins  []pluginAnswer   `json:"plugins"`
-	Duration float64          `json:"duration"`
+	Pods [][]choice `json:"pods"`
+	// ResyncPhase is when within each resync period the informers' resync is, in milliseconds.
+	ResyncPhase int64            `json:"resyncPhase"`
+	Actions     []timelineAction `json:"actions"`
+	Plugins     []pluginAnswer   `json:"plugins"`
+	Duration    float64          `json:"duration"`
 	// ReplicaSets is when the ReplicaSet controller works within an instant: `first`, before all others, `late`, after
 	// them, or `overlapping`, as first but side by side with the next one (overlap).
 	ReplicaSets string `json:"replicaSets"`

@@ -254,7 +254,7 @@ const (
 	// is slowed down more. What happens meanwhile is not: it brings a pass at once.
 	mostPassesInLoop = 5
 	longLoop         = 2 * time.Second
-	longSpinning     = 10 * time.Second
+	longSpinning     = time.Second
 )
 
 // negligible is the delay below which the rate limiter is ignored: such delays come from events that a

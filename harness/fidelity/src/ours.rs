@@ -18,7 +18,8 @@ use crate::account::{
 };
 use crate::case::{Act, Case, Model, PluginAnswer, ROLLOUT};
 
-const SEED: u64 = 1;
+/// Of what the simulator draws.
+pub(crate) const SEED: u64 = 1;
 
 /// The file that is applied at the start.
 const MANIFESTS: &str = "all.yaml";

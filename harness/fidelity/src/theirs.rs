@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use behaviour::Buckets;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use simulator::rollouts::resync_phase;
 
 use crate::account::{
     Account, Measurement, NOT_COMPARED, Pods, Run, Size, State, without_hash, without_hashes,
 };
 use crate::case::{Act, Case, Model, ROLLOUT};
-use crate::ours::Choice;
+use crate::ours::{Choice, SEED};
 
 impl Case {
     /// The question to the Go program. `pods` are the simulator's choices.
@@ -28,6 +29,7 @@ impl Case {
             "podStart": self.pod_start,
             "scrapeInterval": self.scrape_interval,
             "pods": pods,
+            "resyncPhase": resync_phase(SEED).as_millis(),
             "actions": actions,
             "plugins": self.plugins,
             "duration": self.duration,

@@ -112,6 +112,8 @@ bugs! {
     JobRetentionPlusOne,
     /// The plugin of a step is asked again by every pass.
     PluginAskedByEveryPass,
+    /// Nothing is looked at again without a change.
+    NoResync,
     /// Plugins are not asked to take back what they did before an abort.
     PluginNotTakenBack,
     /// A later wait of a work queue takes the place of an earlier one.

@@ -33,6 +33,7 @@ mod plugins;
 mod promotion;
 mod replicas;
 mod restart;
+mod resync;
 mod retry;
 mod router;
 mod scale_down;
@@ -52,10 +53,11 @@ mod tests;
 pub(crate) use load::{InNamespace, State, pod_hash};
 pub(crate) use observed::{current_step, health, is_entrance, is_settled, observed, role_of, router_before};
 pub(crate) use operate::operate;
-pub(crate) use retry::is_put_off;
-
 pub(crate) use pass::reconcile;
 pub use plugins::PluginStatus;
+pub use resync::resync_phase;
+pub(crate) use resync::{begin, resync};
+pub(crate) use retry::is_put_off;
 pub use status::{
     BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
     RolloutState, RunReference, Turn,

@@ -96,6 +96,7 @@ pub(crate) fn begin(world: &mut World<'_>, repository: &Tree) {
     };
     world.emit(Source::Rehearse, Event::RunStarted(started));
     actions::begin(world, repository);
+    rollouts::begin(world);
     after_task(world);
 }
 
@@ -142,6 +143,7 @@ pub(crate) fn perform(world: &mut World<'_>, task: Task) {
         Task::AnalysisRun(id) => analysis::reconcile(world, id),
         Task::Experiment(id) => experiments::reconcile(world, id),
         Task::Rollout(id) => rollouts::reconcile(world, id),
+        Task::RolloutsResync => rollouts::resync(world),
         Task::Application(id) => argocd::reconcile(world, id),
         Task::ApplicationResync(id) => argocd::resync(world, id),
         // What it is for happens after every task.

@@ -173,6 +173,7 @@ fn concerns(task: Task, id: ObjectId) -> bool {
         | Task::Rules(_)
         | Task::RuleGroup(_)
         | Task::Namespace(_)
+        | Task::RolloutsResync
         | Task::Clock => false,
     }
 }

@@ -46,6 +46,8 @@ pub enum Task {
     Experiment(ObjectId),
     /// A Rollout.
     Rollout(ObjectId),
+    /// The periodic resync of Argo Rollouts' informers.
+    RolloutsResync,
     /// An Application's turn in Argo CD's refresh queue, and then in its operation queue.
     Application(ObjectId),
     /// The Application informer's periodic resync of one Application.

@@ -240,8 +240,9 @@ impl Situation<'_> {
         state.set_condition(Condition::new(kind, status, reason, message, self.now))
     }
 
-    /// When to look again whether the deadline has passed, after a pass that changed nothing
-    /// (`requeueStuckRollout`).
+    /// When to look again whether the deadline has passed, after a pass that changed nothing (`requeueStuckRollout`). A time
+    /// that is over where the deadline has passed and does not count yet, as while an old ReplicaSet waits for its end:
+    /// upstream then looks again and again.
     pub(super) fn deadline_check(&self, state: &RolloutState) -> Option<Time> {
         let condition = state.condition(ConditionKind::Progressing)?;
         let paused = !state.pause_conditions.is_empty() || self.rollout.spec.paused;
@@ -257,7 +258,7 @@ impl Situation<'_> {
         let second = units::Duration::from_secs(1);
         // A remainder below a second is waited for by quick retries.
         let at_once = self.looked_at_always || deadline < self.now + second;
-        (deadline > self.now).then(|| if at_once { deadline } else { deadline + second })
+        Some(if at_once { deadline } else { deadline + second })
     }
 }
 
@@ -425,7 +426,8 @@ mod tests {
         };
         let state = progressing(Reason::ReplicaSetUpdated, 100);
         assert_eq!(check(&state, 100), Some(161));
-        assert_eq!(check(&state, 160), None);
+        assert_eq!(check(&state, 159), Some(161));
+        assert_eq!(check(&state, 170), Some(160), "again and again");
         assert_eq!(check(&RolloutState { abort: true, ..state.clone() }, 100), None);
         assert_eq!(check(&progressing(Reason::ProgressDeadlineExceeded, 100), 100), None);
         let pause = PauseCondition { reason: PauseReason::InconclusiveAnalysisRun, start: Time::ZERO };

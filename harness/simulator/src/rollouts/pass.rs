@@ -329,7 +329,10 @@ impl Pass {
         }
         (next.phase, next.message) = phase_and_message(&self.rollout, &next);
         if next == self.before {
-            if let Some(at) = situation.deadline_check(&next) {
+            let check = situation.deadline_check(&next);
+            let is_stuck = situation.looked_at_always || check.is_some_and(|at| at <= self.now);
+            let due = is_stuck.then(|| plugins::due(&next.plugins, self.now)).flatten();
+            for at in [check, due].into_iter().flatten().filter(|at| *at > self.now) {
                 world.kernel.requeue_at(at, Task::Rollout(self.id));
             }
             return;

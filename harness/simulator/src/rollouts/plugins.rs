@@ -100,6 +100,13 @@ pub(super) fn is_complete(pass: &Pass, index: u32) -> bool {
     }
 }
 
+/// When the next plugin can be asked again: a Rollout that is looked at always does not wait for the pass that comes later.
+pub(super) fn due(plugins: &[PluginStatus], now: Time) -> Option<Time> {
+    let waits = |status: &&PluginStatus| matches!(status.phase, PluginPhase::Running | PluginPhase::Error);
+    let ends = plugins.iter().filter(waits).filter_map(|status| Some(status.updated + status.backoff?));
+    ends.filter(|end| *end > now).min()
+}
+
 /// Asks a plugin to Run, and reacts to what it says.
 fn run(
     world: &mut World<'_>,

@@ -6,13 +6,10 @@ use planted::Bug;
 use units::{Duration, Time};
 
 use super::pass::Pass;
-use super::sizes;
 use super::status::BlueGreenState;
+use super::{resync, sizes};
 use crate::api::Body;
 use crate::{Task, World};
-
-/// Upstream's informers look at everything anew this often, and its timers reach no further.
-const RESYNC: Duration = Duration::from_secs(900);
 
 /// Takes the deadlines off the ReplicaSets in use (`removeScaleDownDeadlines`).
 pub(super) fn remove_deadlines(world: &mut World<'_>, pass: &mut Pass) {
@@ -60,9 +57,12 @@ pub(super) fn of_new(world: &mut World<'_>, pass: &Pass) -> NewSet {
     };
     match pass.new_set().deadline {
         Some(deadline) if deadline > pass.now => {
-            // A timer that upstream sets no earlier than at its next resync; until then it does not hold the pods.
+            // Beyond the next resync there is no timer, and the delay does not hold the pods.
+            if deadline.since(pass.now) >= resync::PERIOD {
+                return NewSet::Scales;
+            }
             world.kernel.requeue_at(deadline, Task::Rollout(pass.id));
-            if deadline.since(pass.now) >= RESYNC { NewSet::Scales } else { NewSet::Stays }
+            NewSet::Stays
         }
         Some(_) => NewSet::Drains,
         None => {
