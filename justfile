@@ -25,7 +25,7 @@ test:
 # format, clippy, documentation, bans and licences
 lint:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --document-private-items
     cargo deny check bans licenses sources
 

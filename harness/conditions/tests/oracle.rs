@@ -3,6 +3,8 @@
 //!
 //! Needs Go: `cargo test -p conditions --features oracle`.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test with an oracle")]
+
 mod generate;
 
 use std::io::Write;

@@ -3,6 +3,7 @@
 //! Needs Go: `cargo test -p promql --features oracle`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that cannot unwrap fails")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test with an oracle")]
 
 mod common;
 #[path = "common/generate.rs"]
