@@ -1,28 +1,24 @@
 //! Ending programs that a harness left running.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, getpgid, getpgrp, kill_process_group};
 
-/// Ends every process that was started with exactly these arguments, whatever its program is called, with
-/// its process group. Says how many there were.
+/// Ends every program that was started with exactly these arguments, whatever it is called, with its process group. Says how
+/// many groups there were: a child that a program has forked has the same arguments until it runs a program of its own.
 ///
 /// Nothing is remembered of a process but its arguments: they can be written down before it is started,
 /// unlike its id, and they hold the id of a run, so that no other process has them.
 pub(super) fn end(arguments: &[String]) -> usize {
-    let mut ended = 0;
-    for (process, line) in running() {
-        if arguments.is_empty() || !line.ends_with(arguments) || line.len() == arguments.len() {
-            continue;
-        }
-        // The group of a program that leads its own; never the one that this process is in.
-        let group = Pid::from_raw(process).and_then(|it| getpgid(Some(it)).ok());
-        if let Some(group) = group.filter(|group| *group != getpgrp()) {
-            ended += usize::from(kill_process_group(group, Signal::KILL).is_ok());
-        }
-    }
-    ended
+    let is_meant =
+        |line: &[String]| !arguments.is_empty() && line.ends_with(arguments) && line.len() > arguments.len();
+    let meant = running().into_iter().filter(|(_, line)| is_meant(line));
+    let group = |(process, _)| getpgid(Some(Pid::from_raw(process)?)).ok();
+    // The groups of programs that lead their own; never the one that this process is in.
+    let groups: HashSet<Pid> = meant.filter_map(group).filter(|group| *group != getpgrp()).collect();
+    groups.into_iter().filter(|group| kill_process_group(*group, Signal::KILL).is_ok()).count()
 }
 
 /// The processes of the machine with their command lines: from `/proc`, or from `ps` where there is none.
@@ -64,9 +60,9 @@ mod tests {
     use super::*;
     use crate::host::state::unlike_any_other;
 
-    /// A shell with an argument that no other process has, and the pipe that ends when it does.
+    /// A shell with an argument that no other process has but the child that it forks, and the pipe that ends when they do.
     fn shell(mark: &str) -> (std::process::Child, std::process::ChildStdout) {
-        let script = "echo ready; sleep 1000 & sleep 1000";
+        let script = "(echo ready; sleep 1000; :) & sleep 1000";
         let mut child = Command::new("sh");
         child.args(["-c", script, "sh", "--name", mark]).stdout(Stdio::piped()).process_group(0);
         let mut child = child.spawn().unwrap();
