@@ -57,7 +57,7 @@ pub(crate) use pass::reconcile;
 pub use plugins::PluginStatus;
 pub use resync::resync_phase;
 pub(crate) use resync::{begin, resync};
-pub(crate) use retry::is_put_off;
+pub(crate) use retry::wake;
 pub use status::{
     BlueGreenState, Condition, ConditionKind, ConditionStatus, Hash, PauseCondition, PauseReason, Reason,
     RolloutState, RunReference, Turn,

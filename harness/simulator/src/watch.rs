@@ -14,9 +14,7 @@ pub(crate) fn deliver(world: &mut World<'_>) {
     }
     for change in world.api.take_changes() {
         for task in woken(world, change.id, change.kind) {
-            if !rollouts::is_put_off(world, task) {
-                world.kernel.wake(task);
-            }
+            rollouts::wake(world, task);
         }
         argocd::on_change(world, &change);
         observe::on_change(world, &change);

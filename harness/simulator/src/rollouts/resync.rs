@@ -26,18 +26,14 @@ pub(crate) fn begin(world: &mut World<'_>) {
     world.kernel.wake_at(first, Task::RolloutsResync);
 }
 
-/// Like a change it brings no pass over a Rollout that waits for its retry.
+/// Every run, Experiment and Rollout has a pass, as after a change.
 pub(crate) fn resync(world: &mut World<'_>) {
     type Of = fn(ObjectId) -> Task;
     let kinds: [(&str, Of); 3] =
         [("AnalysisRun", Task::AnalysisRun), ("Experiment", Task::Experiment), ("Rollout", Task::Rollout)];
     for (kind, task) in kinds {
         let tasks: Vec<Task> = world.api.of_kind("argoproj.io", kind).map(|object| task(object.id)).collect();
-        for task in tasks {
-            if !retry::is_put_off(world, task) {
-                world.kernel.wake(task);
-            }
-        }
+        tasks.into_iter().for_each(|task| retry::wake(world, task));
     }
     world.kernel.wake_at(world.now() + PERIOD, Task::RolloutsResync);
 }

@@ -89,8 +89,13 @@ fn tell(world: &mut World<'_>, id: ObjectId, error: String) {
     world.record(Source::Rehearse, id, true, "ReconciliationError", message);
 }
 
-/// Whether a change does not bring this task, since the Rollout waits for its next retry.
-pub(crate) fn is_put_off(world: &World<'_>, task: Task) -> bool {
-    let Task::Rollout(id) = task else { return false };
-    world.rollouts.retries.0.get(&id).is_some_and(|retry| retry.at > world.now())
+/// Brings a task without a time of its own, as a change does; not one over a Rollout that waits for its next retry.
+pub(crate) fn wake(world: &mut World<'_>, task: Task) {
+    let retry = match task {
+        Task::Rollout(id) => world.rollouts.retries.0.get(&id),
+        _ => None,
+    };
+    if retry.is_none_or(|retry| retry.at <= world.now()) {
+        world.kernel.wake(task);
+    }
 }
